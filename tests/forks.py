@@ -167,7 +167,7 @@ def read_mat_file(
                     os.dup2(source.fileno(), target)
                 sys.stdin, sys.stdout = (os.fdopen(k, "rw"[k], closefd=False) for k in (0, 1))
                 sys.stderr = os.fdopen(2, "w", closefd=False)
-                sys.argv = ["mat_file", *command[3:]]
+                sys.argv = ["mat_file", *command[command.index("-m") + 2 :]]
                 mat_file.MEMORY += psutil.Process().memory_info().vms  # the libraries' of a copy
                 status = mat_file.main()
                 sys.stdout.flush()

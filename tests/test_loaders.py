@@ -281,13 +281,20 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/studies/backends/ray_task.py::run_task socket.gethostname",
         "cliqa/studies/backends/slurm_run.py::Report._write socket.gethostname",
     ),
-    "The port at which the app's server listens; `cliqa.app.guard` stands before what comes in.": (
-        "cliqa/app/server.py::_advice socket.gaierror",
-        "cliqa/app/server.py::listening socket.AF_INET",
-        "cliqa/app/server.py::listening socket.AF_INET6",
-        "cliqa/app/server.py::listening socket.SOL_SOCKET",
-        "cliqa/app/server.py::listening socket.SO_REUSEADDR",
-        "cliqa/app/server.py::listening socket.socket",
+    "The port at which a server listens; `cliqa.app.guard` and `cliqa.serve.boundary` stand before "
+    "what comes in.": (
+        "cliqa/utils/system/ports.py::_address socket.AF_INET",
+        "cliqa/utils/system/ports.py::_address socket.AI_PASSIVE",
+        "cliqa/utils/system/ports.py::_address socket.SOCK_STREAM",
+        "cliqa/utils/system/ports.py::_address socket.gaierror",
+        "cliqa/utils/system/ports.py::_address socket.getaddrinfo",
+        "cliqa/utils/system/ports.py::_bound socket.SOCK_STREAM",
+        "cliqa/utils/system/ports.py::_bound socket.SOL_SOCKET",
+        "cliqa/utils/system/ports.py::_bound socket.SO_REUSEADDR",
+        "cliqa/utils/system/ports.py::_bound socket.SO_REUSEPORT",
+        "cliqa/utils/system/ports.py::_bound socket.socket",
+        "cliqa/utils/system/ports.py::listening socket.socket",
+        "cliqa/utils/system/ports.py::open_port socket.socket",
     ),
     "Archives: sizes are checked before anything is unpacked, and checksums compared.": (
         "cliqa/datasets/classes/fashion_mnist.py::read_idx gzip.open",
@@ -305,8 +312,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/utils/archive.py::seal_zip zipfile.ZipInfo",
         "cliqa/utils/archive.py::zip_damage zipfile.ZipFile",
     ),
-    "The scoring service: the port that the user names, and workers of our own, which get what was "
-    "asked for as JSON.": (
+    "The scoring service: workers of our own, which get what was asked for as JSON.": (
         "cliqa/serve/supervisor.py::Supervisor.__init__ socket.socket",
         "cliqa/serve/supervisor.py::Supervisor._start socket.socket",
         "cliqa/serve/supervisor.py::_Worker.__init__ socket.socket",
@@ -314,14 +320,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/serve/supervisor.py::_Worker.__init__ subprocess.Popen",
         "cliqa/serve/supervisor.py::check_libraries importlib.util.find_spec",
         "cliqa/serve/supervisor.py::check_libraries socket",
-        "cliqa/serve/ports.py::open_port socket.AI_PASSIVE",
-        "cliqa/serve/ports.py::open_port socket.SOCK_STREAM",
-        "cliqa/serve/ports.py::open_port socket.SOL_SOCKET",
-        "cliqa/serve/ports.py::open_port socket.SO_REUSEADDR",
-        "cliqa/serve/ports.py::open_port socket.SO_REUSEPORT",
-        "cliqa/serve/ports.py::open_port socket.gaierror",
-        "cliqa/serve/ports.py::open_port socket.getaddrinfo",
-        "cliqa/serve/ports.py::open_port socket.socket",
         "cliqa/serve/worker.py::_serve socket.socket",
         "cliqa/serve/worker.py::main socket.socket",
     ),

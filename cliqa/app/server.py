@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,8 +18,8 @@ from cliqa.app.page import build_page
 from cliqa.app.settings import Settings
 from cliqa.app.theme import CSS, make_theme
 from cliqa.engine.interrupts import stop_on_signals
-from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.system.ports import listening, web_address
 
 logger = get_logger(__name__)
 
@@ -57,8 +56,8 @@ def serve(settings: Settings, host: str, port: int, hosts: Sequence[str] = ()) -
         listener = stack.enter_context(listening(host, port))
         uploads = stack.enter_context(tempfile.TemporaryDirectory(prefix="cliqa-app-"))
         app = make_app(settings, Path(uploads), _names(host, hosts))
-        shown = f"[{host}]" if ":" in host else host
-        logger.info("the app is at http://%s:%d (Ctrl-C ends it)", shown, listener.getsockname()[1])
+        at = web_address(host, listener.getsockname()[1])
+        logger.info("the app is at %s (Ctrl-C ends it)", at)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=WAIT
         )
@@ -98,35 +97,6 @@ def make_app(settings: Settings, uploads: Path, hosts: Sequence[str] = ()) -> AS
     # gradio looks where a file that a request names lies only in a page that was launched
     page.has_launched = True
     return Guard(outer, uploads, settings.max_upload_bytes, hosts)
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens at an address.
-
-    Raises:
-        ConfigError: The address or the port cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise ConfigError(_advice(host, port, error)) from error
-    return listener
-
-
-def _advice(host: str, port: int, error: Exception) -> str:
-    """Return why nothing can listen at an address."""
-    reason = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, socket.gaierror):
-        return f"--host {host}: no such address ({reason}). Use 127.0.0.1, or 0.0.0.0 for all."
-    return (
-        f"--port {port}: cannot be used at {host} ({reason}). Another app may run there; choose "
-        f"another port, e.g. --port {port + 1 if 0 < port < 65535 else 7861}."
-    )
 
 
 def _names(host: str, more: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,13 +115,23 @@ class Settings:
         return _listed(self.configs, name, self.config_names(), "config")
 
 
+def chosen(name: object, known: Collection[str], kind: str) -> str:
+    """Return what a browser has chosen, if it was offered.
+
+    Raises:
+        ConfigError: It was not, whatever it is.
+    """
+    if not isinstance(name, str) or name not in known:
+        raise ConfigError(f"{ascii(name)[:60]}: no such {kind} here. Choose one from the list.")
+    return name
+
+
 def _listed(root: Path | None, name: object, known: list[str], kind: str) -> Path:
     """Return the path of a name below a root, if it is listed and leads nowhere else."""
-    if root is None or not isinstance(name, str) or name not in known:
-        shown = ascii(name)[:60]
-        raise ConfigError(f"{shown}: no such {kind} here. Choose one from the list.")
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()):
+    found = chosen(name, known, kind)
+    root = (root or Path()).resolve()  # without one nothing is known
+    path = (root / found).resolve()
+    if not path.is_relative_to(root):
         raise ConfigError(f"{name}: lies outside the folder that the server was started with.")
     return path
 

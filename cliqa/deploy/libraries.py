@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.system.extras import install_extra
 
 
 def library(name: str, extra: str = "deploy") -> ModuleType:
@@ -22,5 +23,5 @@ def library(name: str, extra: str = "deploy") -> ModuleType:
     except ImportError as error:
         raise ConfigError(
             f"{name.split('.')[0]} cannot be imported ({error}). Install it with: "
-            f'pip install -e ".[{extra}]"'
+            f"{install_extra(extra)}"
         ) from error

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from types import FrameType
 
 from cliqa.utils.errors import MachineError, in_brackets, is_out_of_memory
 from cliqa.utils.processes.group import RESUME
+from cliqa.utils.system.signals import on_stop
 
 
 class Interrupted(KeyboardInterrupt):
@@ -30,19 +29,12 @@ def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
     Clusters send SIGTERM before they take a machine away; without this Python dies on the spot.
     Outside the main thread, where signals cannot be handled, nothing changes.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(signum: int, _: FrameType | None) -> None:
+    def stop(signum: int) -> None:
         raise Interrupted(signum, advice)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with on_stop(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

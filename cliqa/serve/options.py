@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from cliqa.utils.arguments import check_at_least, check_range
+from cliqa.utils.arguments import check_at_least, check_scale
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.system.ports import check_port
 
 MIB = 2**20
 
@@ -76,11 +77,8 @@ class ServiceOptions:
             check_at_least(1, f"--{option.replace('_', '-')}", getattr(self, option))
         check_at_least(0, "--max-wait", self.max_wait)
         check_at_least(0.1, "--timeout", self.timeout)
-        check_range("--scale", self.scale)
-        if self.scale and self.dataset:
-            raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
-        if not 0 <= self.port <= 65535:
-            raise ConfigError(f"--port {self.port}: must be between 0 (a free one) and 65535.")
+        check_scale(self.scale, self.dataset)
+        check_port(self.port)
         if self.processes > MOST_PROCESSES:
             raise ConfigError(f"--processes {self.processes}: at most {MOST_PROCESSES}.")
         if self.max_images > self.queue:

@@ -14,23 +14,23 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 
 from cliqa.serve.options import ServiceOptions
-from cliqa.serve.ports import open_port
 from cliqa.utils.errors import ConfigError, MachineError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.system.extras import install_extra
+from cliqa.utils.system.ports import open_port, web_address
+from cliqa.utils.system.python_process import python_command, with_package
+from cliqa.utils.system.signals import on_stop
 
 logger = get_logger(__name__)
 
 LIBRARIES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 GRACE = 5.0
 """Seconds besides a request's timeout that a worker may take to stop."""
@@ -126,15 +126,8 @@ class Supervisor:
 
     def _variables(self, folder: str) -> dict[str, str]:
         """Return the workers' environment variables."""
-        package = str(Path(__file__).resolve().parents[2])
-        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        return {
-            "OMP_NUM_THREADS": str(self.options.threads),
-            **os.environ,
-            NUMBERS: folder,
-            "PYTHONPATH": os.pathsep.join(paths),
-            "PYTHONSAFEPATH": "1",  # the current folder is no place for modules
-        }
+        threads = {"OMP_NUM_THREADS": str(self.options.threads)}
+        return {**threads, **with_package(os.environ), NUMBERS: folder}
 
     def _keep(self) -> int:
         """Start the workers and keep them, until a signal comes."""
@@ -158,7 +151,7 @@ class Supervisor:
 
     def _start(self, listener: socket.socket, place: int | None = None) -> None:
         """Start a worker, in the place of another one or as one more."""
-        command = [sys.executable, "-m", "cliqa.serve.worker", self.options.to_json()]
+        command = python_command("-m", "cliqa.serve.worker", self.options.to_json())
         worker = _Worker(command, listener, self._environment)
         if place is None:
             self._workers.append(worker)
@@ -192,9 +185,8 @@ class Supervisor:
         host, port = self._listeners[0].getsockname()[:2]
         count = len(self._workers)
         logger.info(
-            "http://%s:%d/score scores with %s (%s); Ctrl-C ends it",
-            f"[{host}]" if ":" in host else host,
-            port,
+            "%s/score scores with %s (%s); Ctrl-C ends it",
+            web_address(host, port),
             self.options.model,
             "1 process" if count == 1 else f"{count} processes",
         )
@@ -223,17 +215,15 @@ class Supervisor:
         self._wake = os.pipe()
         os.set_blocking(self._wake[1], False)
 
-        def note(number: int, _: FrameType | None) -> None:
+        def note(number: int) -> None:
             self._signals.append(number)
             with contextlib.suppress(OSError):
                 os.write(self._wake[1], b"x")
 
-        before = {number: signal.signal(number, note) for number in SIGNALS}
         try:
-            yield
+            with on_stop(note):
+                yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
             for end in self._wake:
                 os.close(end)
 
@@ -247,7 +237,7 @@ def check_libraries() -> None:
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f'not installed: {", ".join(missing)}. Install with: pip install -e ".[serve]"'
+            f"not installed: {', '.join(missing)}. Install with: {install_extra('serve')}"
         )
     if not hasattr(socket, "SO_REUSEPORT"):
         raise ConfigError("the service needs Linux, macOS or another POSIX system. Use WSL.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +29,7 @@ from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger
 from cliqa.utils.progress import Phase
+from cliqa.utils.system.python_process import python_command
 from cliqa.visualization.study import draw_label_study, draw_study
 from cliqa.visualization.style import save_figure
 
@@ -127,7 +127,7 @@ def _run(
 
 def command_of(run: PlannedRun, program: Program, more: Sequence[str]) -> Command:
     """Return how a run is started or resumed, with more arguments."""
-    arguments = [sys.executable, *map(str, program), str(run.file)]
+    arguments = python_command(*program, run.file)
     arguments += ["--seed", str(run.replicate.seed), "--work-dir", str(run.folder)]
     arguments += ["--resume", "auto", *more]
     if is_trusting():

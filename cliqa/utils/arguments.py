@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cliqa.utils.device import check_workers
@@ -64,6 +65,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "default": [0, 1, 2],
         "metavar": "S",
         "help": "seeds of the runs (default: 0 1 2)",
+    },
+    "--out": {"type": Path, "help": "folder of the study (default: %(default)s)"},
+    "--dry-run": {
+        "action": "store_true",
+        "help": "train nothing: time a few steps of each config, and print the hours, the memory "
+        "and the disk that the study will take",
     },
     "--jobs": {
         "type": int,
@@ -128,6 +135,18 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "choices": ("test", "val", "train", "all"),
         "help": "default: test",
     },
+    "--scale": {
+        "nargs": 2,
+        "type": float,
+        "metavar": ("LOW", "HIGH"),
+        "help": "range of the scores, e.g. 0 10; higher is better (default: the scale and "
+        "direction of the run's data set if it has only one, or of a self-contained file; else "
+        "0 1)",
+    },
+    "--dataset": {
+        "metavar": "NAME",
+        "help": "give scores on the scale of this data set of the config",
+    },
     "--score-range": {
         "nargs": 2,
         "type": float,
@@ -171,6 +190,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 CONFIG = ("config", "--cfg-options", "--work-dir", "--seed", "--device", "--trust")
 """The arguments of an entry point that runs a config."""
 
+SCALE = ("--scale", "--dataset")
+"""The arguments of the scale that scores are given on; see `check_scale`."""
+
 PROTOCOL = ("--crops", "--crop-size", "--resize")
 """The arguments of the evaluation protocol, besides the seed of random crops."""
 
@@ -184,7 +206,7 @@ BACKEND = (
 """The arguments of where a study's runs are started."""
 
 STUDY = (*BACKEND, "--device", "--cfg-options", "--allow-changed-data", "--trust", "--format")
-"""The arguments of a study, besides its seeds."""
+"""The arguments of a study, besides its seeds and its folder."""
 
 
 def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
@@ -199,7 +221,18 @@ def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
 def add_arguments(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add arguments of `ARGUMENTS` to a parser, in that order."""
     for name in names:
-        parser.add_argument(name, **ARGUMENTS[name])
+        add_argument(parser, name)
+
+
+def add_argument(parser: argparse.ArgumentParser, name: str, **own: Any) -> None:  # noqa: ANN401
+    """Add an argument of `ARGUMENTS` to a parser.
+
+    Args:
+        parser: The parser.
+        name: The argument.
+        own: What is different here, such as its ``default``.
+    """
+    parser.add_argument(name, **{**ARGUMENTS[name], **own})
 
 
 def check_range(option: str, given: Sequence[float] | None) -> tuple[float, float]:
@@ -212,6 +245,17 @@ def check_range(option: str, given: Sequence[float] | None) -> tuple[float, floa
     if not low < high:
         raise ConfigError(f"{option} {low:g} {high:g}: LOW must be below HIGH.")
     return low, high
+
+
+def check_scale(scale: Sequence[float] | None, dataset: str | None) -> None:
+    """Refuse `SCALE` that give no scale, or two.
+
+    Raises:
+        ConfigError: LOW is not below HIGH, or both are given.
+    """
+    check_range("--scale", scale)
+    if scale and dataset:
+        raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
 
 
 def check_at_least(least: float, option: str, *given: float | None) -> None:

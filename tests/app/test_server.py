@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from gradio.context import LocalContext
 from gradio.exceptions import InvalidPathError
 from gradio.processing_utils import _check_allowed
 
-from cliqa.app.server import QUIET, UPLOADS, listening, make_app
+from cliqa.app.server import QUIET, UPLOADS, make_app
 from cliqa.app.settings import Settings
-from cliqa.utils.errors import ConfigError
 from tests.app.client import Client, address_in, file_data, started
 
 SECRET = "root:"
@@ -236,18 +234,3 @@ def test_gradio_looks_at_files_itself_behind_the_guard(
                 _check_allowed(path, check_in_upload_folder=True)
     finally:
         LocalContext.blocks.reset(token)
-
-
-def test_a_port_in_use_is_told() -> None:
-    with listening("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        with pytest.raises(ConfigError, match=rf"--port {port}: cannot be used .*choose another"):
-            listening("127.0.0.1", port)
-    with pytest.raises(ConfigError, match="--host no.such.host.invalid: no such address"):
-        listening("no.such.host.invalid", 0)
-
-
-def test_any_free_port_will_do() -> None:
-    with listening("127.0.0.1", 0) as listener:
-        assert listener.family == socket.AF_INET
-        assert listener.getsockname()[1] > 0

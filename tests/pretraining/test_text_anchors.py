@@ -137,7 +137,7 @@ def test_without_the_package_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, weights: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "clip", None)
-    with pytest.raises(ModelError, match=r"needs the package clip.*'cliqa\[clip\]'.*antipodal"):
+    with pytest.raises(ModelError, match=r"needs the package clip.*\"\.\[clip\]\".*antipodal"):
         clip_anchors(weights)
 
 

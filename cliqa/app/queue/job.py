@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import os
 import re
@@ -22,6 +24,12 @@ WAITING, RUNNING, STOPPING = "waiting", "running", "stopping"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 """What a job is doing, or how it ended."""
 
+ALIVE = (RUNNING, STOPPING)
+"""States in which a job has a process."""
+
+UNFINISHED = (WAITING, *ALIVE)
+"""States of a job that has not ended."""
+
 START, RUN, STOP = "start", "run", "stop"
 """What is wanted of a job: that it is started, that it goes on, that it stops."""
 
@@ -33,6 +41,10 @@ LOST = (
     "it ended without a word: it was killed, or the machine stopped. Resume goes on from the last "
     "checkpoint."
 )
+
+JOB = "job.json"
+MOST = 500
+"""Jobs in the list: each is looked at every other second."""
 
 LONGEST = 80
 NAME = re.compile(rf"[A-Za-z0-9][\w.+-]{{0,{LONGEST - 1}}}", re.ASCII)
@@ -95,23 +107,50 @@ def name_after(run: str) -> str:
     return re.sub(r"[^\w.+-]", "_", f"compress_{run}", flags=re.ASCII)[:LONGEST]
 
 
-def read_job(path: Path) -> Job | None:
+def new_folder(folder: Path, work_dirs: Path, name: str) -> str:
+    """Make a job's folder; return the name that it got, with a number where that is taken.
+
+    Raises:
+        ConfigError: The list is full.
+    """
+    if len(list(folder.glob(f"*/{JOB}"))) >= MOST:
+        raise ConfigError(f"the list has {MOST} runs. Remove some of those that have ended.")
+    for number in itertools.count(1):
+        free = name if number == 1 else f"{name}_{number}"
+        if not (work_dirs / free).exists():
+            with contextlib.suppress(FileExistsError):
+                (folder / free).mkdir()
+                break
+    return free
+
+
+def read_jobs(folder: Path) -> list[Job]:
+    """Return the jobs of a folder in the order of the queue; what cannot be read is left out."""
+    try:
+        names = os.listdir(folder)
+    except OSError:  # there is none yet
+        return []
+    found = (read_job(os.path.join(folder, name, JOB)) for name in names)
+    return sorted((job for job in found if job), key=lambda job: (job.place, job.name))
+
+
+def read_job(path: str | os.PathLike[str]) -> Job | None:
     """Return the job of a file; None, with a line in the log, if it is damaged.
 
     A file that has not changed is not read again: a page asks for all jobs every other second.
     """
     try:
-        found = path.stat()
-    except OSError:  # it has just been removed
+        found = os.stat(path)
+    except OSError:  # it has just been removed, or never was one
         return None
-    return _read(path, (found.st_mtime_ns, found.st_size, found.st_ino))
+    return _read(os.fspath(path), (found.st_mtime_ns, found.st_size, found.st_ino))
 
 
 @lru_cache(maxsize=4096)
-def _read(path: Path, _: tuple[int, int, int]) -> Job | None:
+def _read(path: str, _: tuple[int, int, int]) -> Job | None:
     """Return the job of a file in a state of it."""
     try:
-        held = read_artifact(path, "", "")[1]
+        held = read_artifact(Path(path), "", "")[1]
         search = held.get("search")
         job = Job(**{**held, "search": None if search is None else Search(**search)})
         checked_arguments(Job, vars(job), "")
@@ -120,7 +159,7 @@ def _read(path: Path, _: tuple[int, int, int]) -> Job | None:
     except (AttributeError, TypeError, ArtifactError, ConfigError) as error:
         logger.warning("%s: left out of the queue (%s)", path, first_line(error))
         return None
-    return job if job.name == path.parent.name else None
+    return job if job.name == Path(path).parent.name else None
 
 
 def last_lines(path: Path, most: int = 200) -> list[str]:

@@ -7,7 +7,6 @@ process holds as long as it lives, and ``job.json``. Its run is the work_dir of 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
 import subprocess
 import threading
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.app.queue.job import (
+    ALIVE,
     FAILED,
     FINISHED,
+    JOB,
     RUN,
     RUNNING,
     START,
@@ -28,13 +29,16 @@ from cliqa.app.queue.job import (
     STOP_STATUSES,
     STOPPED,
     STOPPING,
+    UNFINISHED,
     WAITING,
     Job,
     check_name,
     is_newer,
     last_lines,
     name_after,
+    new_folder,
     read_job,
+    read_jobs,
     reason_in,
 )
 from cliqa.app.queue.process import end_process, launched, may_be, opened_at_end
@@ -54,13 +58,10 @@ FOLDER = ".queue"
 PROGRAM: Program = TRAIN[:-1]
 """The command ``cliqa`` in this Python."""
 
-JOB, LOCK, LOG = "job.json", "lock", "log.txt"
+LOCK, LOG = "lock", "log.txt"
 
 CHANGES = ".changes"
 """The lock that is held while jobs change: the tabs of a page and other servers change them too."""
-
-MOST = 500
-"""Jobs in the list: each is looked at every other second."""
 
 CANNOT_START = 126
 """The exit status of what cannot be started, as a shell has it."""
@@ -82,8 +83,11 @@ class Jobs:
         """Return all jobs in the order of the queue; what cannot be read is left out."""
         with self._mine:
             self._note_ends()
-            found = [read_job(path) for path in sorted(self.folder.glob("*/job.json"))]
-        return sorted((job for job in found if job), key=lambda job: (job.place, job.name))
+            return read_jobs(self.folder)
+
+    def states(self) -> list[tuple[Job, str]]:
+        """Return all jobs, each with its state; who needs several states asks once."""
+        return [(job, self.state_of(job)) for job in self.all()]
 
     def get(self, name: object) -> Job:
         """Return a job by its name.
@@ -109,7 +113,9 @@ class Jobs:
         """
         check_name(name)
         with self._changing():
-            return self._added(Job(self._new_folder(name), device, time.time()), config)
+            return self._added(
+                Job(new_folder(self.folder, self.work_dirs, name), device, time.time()), config
+            )
 
     def add_search(self, search: Search) -> Job:
         """Put a search for a smaller or faster form of a run's model into the queue.
@@ -118,11 +124,15 @@ class Jobs:
             ConfigError: A search of this run waits or goes on: both would write the same files.
         """
         with self._changing():
-            same = [job for job in self.all() if job.search and job.search.run == search.run]
-            if any(self.state_of(job) in (WAITING, RUNNING, STOPPING) for job in same):
+            same = self.searches_of(search.run)
+            if any(self.state_of(job) in UNFINISHED for job in same):
                 raise ConfigError(f"{search.run}: a search of it is in the queue already.")
-            job = Job(self._new_folder(name_after(search.run)), "cpu", time.time(), search=search)
-            return self._added(job)
+            name = new_folder(self.folder, self.work_dirs, name_after(search.run))
+            return self._added(Job(name, "cpu", time.time(), search=search))
+
+    def searches_of(self, run: object) -> list[Job]:
+        """Return the searches for forms of a run's model, in the order of the queue."""
+        return [job for job in self.all() if job.search is not None and job.search.run == run]
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
@@ -149,18 +159,6 @@ class Jobs:
             shutil.rmtree(self._file(job), ignore_errors=True)
             raise
         return job
-
-    def _new_folder(self, name: str) -> str:
-        """Make a job's folder; return the name that it got."""
-        if len(list(self.folder.glob(f"*/{JOB}"))) >= MOST:
-            raise ConfigError(f"the list has {MOST} runs. Remove some of those that have ended.")
-        for number in itertools.count(1):
-            free = name if number == 1 else f"{name}_{number}"
-            if not (self.work_dirs / free).exists():
-                with contextlib.suppress(FileExistsError):
-                    (self.folder / free).mkdir()
-                    break
-        return free
 
     def state_of(self, job: Job) -> str:
         """Return what a job is doing, or how it ended."""
@@ -241,14 +239,14 @@ class Jobs:
         with self._changing():
             job = self.get(name)
             state = self.state_of(job)
-            if state in (RUNNING, STOPPING) and not may_be(job.process):
+            if state in ALIVE and not may_be(job.process):
                 raise ConfigError(
                     f"{job.name}: it is not known which process it is, since its server ended as "
                     f"it started. It holds {self._file(job, LOCK)} open: end it by hand."
                 )
-            if state in (WAITING, RUNNING, STOPPING):
+            if state in UNFINISHED:
                 self._write(replace(job, wanted=STOP))
-            if state in (RUNNING, STOPPING) and job.process is not None:
+            if state in ALIVE and job.process is not None:
                 end_process(job.process, kill=state == STOPPING)
 
     def resume(self, name: object) -> None:
@@ -272,7 +270,7 @@ class Jobs:
         """
         with self._changing():
             job = self.get(name)
-            if self.state_of(job) in (RUNNING, STOPPING):
+            if self.state_of(job) in ALIVE:
                 raise ConfigError(f"{job.name} is running. Stop it first.")
             shutil.rmtree(self._file(job), ignore_errors=True)
 

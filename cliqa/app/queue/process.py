@@ -11,13 +11,12 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from cliqa.studies.backends.commands import with_package
 from cliqa.utils.locks import AVAILABLE
+from cliqa.utils.system.python_process import python_command, with_package
 
 
 def opened_at_end(path: Path) -> BinaryIO:
@@ -43,7 +42,7 @@ def launched(arguments: Sequence[str], log: BinaryIO, held: BinaryIO) -> subproc
         OSError: The system has no room for it.
     """
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        python_command(*arguments),
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cliqa.app.queue.choices import Stream, component_of, fields_of, methods
+from cliqa.app.settings import chosen
 from cliqa.config.arguments import arguments_of
 from cliqa.config.components import quick_check
 from cliqa.config.load import load_config
@@ -94,15 +95,8 @@ def config_of(request: Request, streams: Mapping[str, Stream]) -> dict[str, Any]
 
 def _template(request: Request, streams: Mapping[str, Stream]) -> Path:
     """Return the config to start from."""
-    stream = _chosen(request.stream, streams, "stream")
-    return _chosen(request.model, stream.models, f"model of {stream.name}")
-
-
-def _chosen(name: object, known: Mapping[str, Any], kind: str) -> Any:  # noqa: ANN401
-    """Return what a name means among those that are offered."""
-    if not isinstance(name, str) or name not in known:
-        raise ConfigError(f"{ascii(name)[:60]}: no such {kind} here. Choose one from the list.")
-    return known[name]
+    stream = streams[chosen(request.stream, streams, "stream")]
+    return stream.models[chosen(request.model, stream.models, f"model of {stream.name}")]
 
 
 def _check_numbers(request: Request) -> None:
@@ -126,7 +120,7 @@ def _check_numbers(request: Request) -> None:
 
 def _with_method(strategy: Mapping[str, Any], request: Request) -> dict[str, Any]:
     """Return a strategy with another method in place of its own, and of its plugins."""
-    _chosen(request.method, methods(), "method")
+    chosen(request.method, methods(), "method")
     own = {"type", "plugins"}
     before = component_of(str(strategy.get("type", "Naive")))
     if before is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
-from cliqa.app.queue.job import RUNNING, STOPPING, WAITING
+from cliqa.app.queue.job import ALIVE, WAITING
 from cliqa.app.queue.jobs import Jobs
 from cliqa.utils.errors import machine_trouble
 from cliqa.utils.locks import folder_lock
@@ -46,8 +46,8 @@ class Runner:
 
     def step(self) -> None:
         """Look once: start what waits where there is room."""
-        states = [(job, self.jobs.state_of(job)) for job in self.jobs.all()]
-        running = sum(state in (RUNNING, STOPPING) for _, state in states)
+        states = self.jobs.states()
+        running = sum(state in ALIVE for _, state in states)
         for job, state in states:
             if state == WAITING and running < self.parallel:
                 try:

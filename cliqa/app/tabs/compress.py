@@ -8,7 +8,7 @@ import gradio as gr
 
 from cliqa.app.errors import short_paths
 from cliqa.app.parts import hint, how_to_train, on, opened
-from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPING, WAITING, Job
+from cliqa.app.queue.job import FAILED, FINISHED, UNFINISHED, Job
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.search import BACKENDS, PRECISION_KINDS, PRUNINGS, TARGETS, Search
 from cliqa.app.settings import Settings, changed_at, forget_searches
@@ -77,7 +77,7 @@ def compress_tab(settings: Settings) -> None:
         jobs.add_search(Search(str(name), on_target, most, *(tuple(each or ()) for each in lists)))
 
     def end(name: object) -> None:
-        for job in _jobs_of(jobs, name):
+        for job in jobs.searches_of(name):
             jobs.stop(job.name)
 
     def look(name: object) -> list[Any]:
@@ -85,9 +85,9 @@ def compress_tab(settings: Settings) -> None:
             return [hint(nothing), "", gr.Button(interactive=False)]
         folder = settings.path_of(name)
         changed = [changed_at(folder / FILE.with_suffix(end)) for end in (".json", ".png")]
-        job = next(iter(_jobs_of(jobs, name)[::-1]), None)
+        job = next(reversed(jobs.searches_of(name)), None)
         now = None if job is None else jobs.state_of(job)
-        going = now in (WAITING, RUNNING, STOPPING)
+        going = now in UNFINISHED
         text = "" if job is None or now in (None, FINISHED) else _told(jobs, job, now)
         return [text, f"{name}|{changed}", gr.Button(interactive=going)]
 
@@ -95,11 +95,6 @@ def compress_tab(settings: Settings) -> None:
     on([run.change, timer.tick], look, [run], [state, stamp, stop], quiet=True)
     on(go.click, begin, [run, target, drop, prunings, backends, kinds], [])
     on(stop.click, end, [run], [])
-
-
-def _jobs_of(jobs: Jobs, run: object) -> list[Job]:
-    """Return the searches of a run, in the order of the queue."""
-    return [job for job in jobs.all() if job.search is not None and job.search.run == run]
 
 
 def _told(jobs: Jobs, job: Job, state: str) -> str:

@@ -11,7 +11,17 @@ import cliqa
 from cliqa.app.errors import short_paths
 from cliqa.app.figures import drawn
 from cliqa.app.parts import after, figure, hint, on, page_load, shown_image
-from cliqa.app.queue.job import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, WAITING, Job
+from cliqa.app.queue.job import (
+    ALIVE,
+    FAILED,
+    FINISHED,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    UNFINISHED,
+    WAITING,
+    Job,
+)
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.progress import Progress, progress_of
 from cliqa.evaluation.records.results import main_measure
@@ -67,26 +77,16 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
     buttons = [stop, resume, remove]
 
     def look(name: object) -> list[Any]:
-        every = jobs.all()
-        states = {job.name: jobs.state_of(job) for job in every}
-        progress = {
-            job.name: progress_of(jobs.folder_of(job), jobs.config_file(job))
-            for job in every
-            if job.search is None
-        }
-        labels = [
-            (_label(job.name, states[job.name], progress.get(job.name, NOTHING)), job.name)
-            for job in every[::-1]
-        ]
-        shown = next((job for job in every if job.name == name), None)
+        every = {job.name: (job, state, _progress(jobs, job)) for job, state in jobs.states()}
+        labels = [(_label(*row), key) for key, row in reversed(every.items())]
         queue = gr.Radio(labels, visible=bool(every))
-        if shown is None:
+        if not isinstance(name, str) or name not in every:
             off = [gr.Button(interactive=False)] * len(buttons)
             text = EMPTY if not every else "Choose a run of the queue."
             return [queue, hint(text), "", "", *off]
-        now, rows = states[shown.name], progress.get(shown.name, NOTHING)
+        shown, now, rows = every[name]
         able = (
-            now in (WAITING, RUNNING, STOPPING),
+            now in UNFINISHED,
             now in (STOPPED, FAILED),
             now in (WAITING, STOPPED, FAILED, FINISHED),
         )
@@ -99,9 +99,10 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         ]
 
     def draw(name: object) -> list[Any]:
-        if all(job.name != name or job.search is not None for job in jobs.all()):
+        shown = next((job for job in jobs.all() if job.name == name), None)
+        if shown is None or shown.search is not None:
             return [shown_image(None), shown_image(None)]
-        folder = jobs.folder_of(jobs.get(name))
+        folder = jobs.folder_of(shown)
         rows = [row for row in load_metrics(folder) if row.get("kind") == "epoch"]
         try:
             content = cliqa.results(folder).content
@@ -112,9 +113,9 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
 
     def first() -> gr.Radio:
         """Choose what trains now, else the newest: whoever comes back need not look for it."""
-        every = jobs.all()[::-1]
-        names = [job.name for job in every]
-        now = [job.name for job in every if jobs.state_of(job) in (RUNNING, STOPPING)]
+        every = jobs.states()[::-1]
+        names = [job.name for job, _ in every]
+        now = [job.name for job, state in every if state in ALIVE]
         return gr.Radio(names, value=next(iter([*now, *names]), None), visible=bool(every))
 
     def choose(name: object) -> gr.Radio:
@@ -136,11 +137,18 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
     on(remove.click, forget, [chosen], [chosen])
 
 
-def _label(name: str, state: str, progress: Progress) -> str:
+def _progress(jobs: Jobs, job: Job) -> Progress:
+    """Return how far a run is; of a search nobody knows."""
+    if job.search is not None:
+        return NOTHING
+    return progress_of(jobs.folder_of(job), jobs.config_file(job))
+
+
+def _label(job: Job, state: str, progress: Progress) -> str:
     """Return a run in a few words."""
     share = f", {progress.share:.0%}" if progress.share and state != FINISHED else ""
     score = f", {progress.measure} {progress.score:.3f}" if progress.score is not None else ""
-    return f"{name}: {state}{share}{score if state == FINISHED else ''}"
+    return f"{job.name}: {state}{share}{score if state == FINISHED else ''}"
 
 
 def described(jobs: Jobs, job: Job, state: str, progress: Progress | None = None) -> str:
@@ -153,6 +161,6 @@ def described(jobs: Jobs, job: Job, state: str, progress: Progress | None = None
     if job.search is not None and state in (RUNNING, FINISHED):
         words = SEARCHING if state == RUNNING else "Its table is in the tab Compress."
     bar = ""
-    if state in (RUNNING, STOPPING) and progress is not None and progress.share is not None:
+    if state in ALIVE and progress is not None and progress.share is not None:
         bar = f"<div class='bar'><div style='width:{progress.share:.1%}'></div></div>"
     return f"<p><b>{name}: {state}.</b></p>{hint(words)}{bar}"

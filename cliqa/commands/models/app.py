@@ -11,6 +11,8 @@ from cliqa.utils.arguments import add_arguments, check_at_least
 from cliqa.utils.cli import command
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import shipped_configs
+from cliqa.utils.system.extras import install_extra
+from cliqa.utils.system.ports import check_port
 
 MB = 2**20
 
@@ -80,7 +82,7 @@ def main(args: argparse.Namespace) -> None:
     check_at_least(1, "--max-images", args.max_images)
     check_at_least(1, "--jobs", args.jobs)
     check_at_least(0.001, "--max-upload-mb", args.max_upload_mb)
-    _check_port(args.port)
+    check_port(args.port)
     if args.work_dirs.exists() and not args.work_dirs.is_dir():
         raise ConfigError(f"--work-dirs {args.work_dirs}: is a file, not a folder.")
     if args.images is not None and not args.images.is_dir():
@@ -96,7 +98,7 @@ def main(args: argparse.Namespace) -> None:
         if (error.name or "").split(".")[0] not in ("gradio", "uvicorn", "fastapi", "starlette"):
             raise
         raise ConfigError(
-            f"the app needs {error.name}, which is not installed: pip install 'cliqa[app]'"
+            f"the app needs {error.name}, which is not installed: {install_extra('app')}"
         ) from error
     from cliqa.utils.device import resolve_device  # noqa: PLC0415  imports torch
 
@@ -113,13 +115,3 @@ def main(args: argparse.Namespace) -> None:
         read_only=args.read_only,
     )
     serve(settings, args.host, args.port, args.allow_host)
-
-
-def _check_port(port: int) -> None:
-    """Refuse what is no port.
-
-    Raises:
-        ConfigError: It lies outside 0..65535.
-    """
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"--port {port}: a port is a number of 0 to 65535.")

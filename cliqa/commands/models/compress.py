@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 
 from cliqa.config.trust import trusting
-from cliqa.utils.arguments import add_arguments
+from cliqa.utils.arguments import add_argument, add_arguments
 from cliqa.utils.cli import command
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_file, check_output_folder
@@ -43,14 +43,12 @@ def add_export(commands: Commands) -> None:
         action="store_true",
         help="put preprocessing and scale into the graph: it takes 8-bit pixels of any size",
     )
-    parser.add_argument(
+    add_argument(
+        parser,
         "--scale",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
         help="of a self-contained file's scores (default: the run's data sets', else 0 1)",
     )
-    parser.add_argument("--dataset", metavar="NAME", help="the scale of this data set instead")
+    add_argument(parser, "--dataset", help="the scale of this data set instead")
     parser.add_argument(
         "--size", help="224, or height x width as 384x512 (default: what the preprocessing gives)"
     )

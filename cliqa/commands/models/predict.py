@@ -16,9 +16,10 @@ from cliqa.inference.score_files.record import check_nothing_left
 from cliqa.utils.arguments import (
     EXECUTION,
     PROTOCOL,
+    SCALE,
     add_arguments,
     check_at_least,
-    check_range,
+    check_scale,
     seed,
 )
 from cliqa.utils.cli import command, print_error
@@ -49,18 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="go on with the table in --out that a kill or an interrupt has left",
     )
-    parser.add_argument(
-        "--scale",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="range of the scores, e.g. 0 10; higher is better (default: the scale and direction "
-        "of the run's data set if it has only one, or of a self-contained file; else 0 1)",
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
-    )
-    add_arguments(parser, "--checkpoint", *PROTOCOL)
+    add_arguments(parser, *SCALE, "--checkpoint", *PROTOCOL)
     parser.add_argument("--seed", type=seed, default=0, help="seed of random crops (default: 0)")
     parser.add_argument("--recursive", action="store_true", help="look into folders' folders")
     parser.add_argument("--batch-size", type=int, help="images a batch (default: 32 or crops)")
@@ -161,9 +151,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(
             f"{args.model} and {first}: two models. Give one, in the first place or as --model."
         )
-    check_range("--scale", args.scale)
-    if args.scale and args.dataset:
-        raise ConfigError("--scale and --dataset: both give the scale. Choose one.")
+    check_scale(args.scale, args.dataset)
     check_at_least(1, "--batch-size", args.batch_size)
     if args.resume and not args.out:
         raise ConfigError("--resume: needs a table in a file. Add --out FILE.")

@@ -9,7 +9,7 @@ from typing import Any
 from cliqa.config.trust import trusting
 from cliqa.hub.source import on_this_machine
 from cliqa.serve.options import ServiceOptions
-from cliqa.utils.arguments import add_arguments
+from cliqa.utils.arguments import SCALE, add_arguments
 from cliqa.utils.cli import command
 from cliqa.utils.paths import named_checkpoint
 
@@ -61,16 +61,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="S",
         help="seconds that a request may take, its arrival included (default: 30)",
     )
-    parser.add_argument(
-        "--scale",
-        nargs=2,
-        type=float,
-        metavar=("LOW", "HIGH"),
-        help="range of the scores; higher is better (default: as predict)",
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="give scores on the scale of this data set of the config"
-    )
+    add_arguments(parser, *SCALE)
     parser.add_argument(
         "--allow-urls",
         action="store_true",

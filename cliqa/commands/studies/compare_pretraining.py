@@ -9,10 +9,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliqa.commands.studies.plans import run_plans
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import STUDY, add_arguments
-from cliqa.utils.cli import command, print_error
+from cliqa.utils.arguments import STUDY, add_argument, add_arguments
+from cliqa.utils.cli import command
 from cliqa.utils.paths import check_output_folder, config_path
 
 
@@ -39,12 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="run this pretraining first for every seed; the second config starts from its encoder",
     )
     parser.add_argument("--labels", nargs=2, default=[], help="names to show for the two configs")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("work_dirs/label_study"),
-        help="folder of the study (default: work_dirs/label_study)",
-    )
+    add_argument(parser, "--out", default=Path("work_dirs/label_study"))
     add_arguments(parser, "--seeds", *STUDY)
     return parser.parse_args(argv)
 
@@ -55,11 +51,9 @@ def main(args: argparse.Namespace) -> int:
     options = BackendOptions.of(args)
     check_output_folder(args.out)
     from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
-    from cliqa.studies.backends.commands import TRAIN  # noqa: PLC0415
     from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
         labels_of,
         plan_label_study,
-        run_study,
         write_label_study,
     )
 
@@ -73,22 +67,9 @@ def main(args: argparse.Namespace) -> int:
         args.pretraining,
     )
     labels = labels_of([Path(f).stem for f in (args.baseline, args.pretrained)], args.labels)
-    with options.opened(args.out) as backend:
-        failures = [
-            failure
-            for plan in plans.values()
-            for failure in run_study(
-                plan,
-                TRAIN,
-                backend,
-                device=args.device,
-                allow_changed_data=args.allow_changed_data,
-            )
-        ]
-    for failure in failures:
-        print_error(f"failed: {failure}")
-    study, files = write_label_study(plans, args.out, labels, [args.format])
-    print(label_table(study, args.format))
-    for file in files:
-        print(file)
-    return 1 if failures else 0
+
+    def write() -> tuple[str, list[Path]]:
+        study, files = write_label_study(plans, args.out, labels, [args.format])
+        return label_table(study, args.format), files
+
+    return run_plans(list(plans.values()), args, options, write)

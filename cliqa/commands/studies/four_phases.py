@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cliqa.commands.studies.plans import print_forecast, run_plans
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import ARGUMENTS, STUDY, add_arguments, check_at_least
-from cliqa.utils.cli import command, print_error
+from cliqa.utils.arguments import STUDY, add_argument, add_arguments, check_at_least
+from cliqa.utils.cli import command
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import check_output_folder
-
-if TYPE_CHECKING:
-    from cliqa.studies.plan import Plan
 
 SEEDS, EPOCHS = (0, 1, 2, 3, 4), 10
 QUICK_SEEDS, QUICK_EPOCHS = (0,), 3
@@ -46,26 +44,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "no result",
     )
     shown = " ".join(map(str, SEEDS))
-    own = {"default": None, "help": f"seeds of the runs (default: {shown})"}
-    parser.add_argument("--seeds", **{**ARGUMENTS["--seeds"], **own})
+    add_argument(parser, "--seeds", default=None, help=f"seeds of the runs (default: {shown})")
     parser.add_argument(
         "--rounds",
         type=int,
         default=7,
         help="rounds of the speed measurement, after all training (default: 7)",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("work_dirs/four_phases"),
-        help="folder of the study (default: work_dirs/four_phases)",
-    )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="train nothing: time a few steps of each config, and print what the study will take",
-    )
-    add_arguments(parser, *STUDY)
+    add_argument(parser, "--out", default=Path("work_dirs/four_phases"))
+    add_arguments(parser, "--dry-run", *STUDY)
     return parser.parse_args(argv)
 
 
@@ -86,33 +73,21 @@ def main(args: argparse.Namespace) -> int:
     )
     _check_data(plan.runs[0].config["scenario"], args.download)
     if args.dry_run:
-        return _forecast(plan, args)
-    from cliqa.compress.phases import write_phases  # noqa: PLC0415
-    from cliqa.evaluation.records.phases import phases_report  # noqa: PLC0415
-    from cliqa.studies.backends.commands import TRAIN  # noqa: PLC0415
-    from cliqa.studies.study import run_study  # noqa: PLC0415
+        return print_forecast(plan, args)
 
-    with options.opened(args.out) as backend:
-        failures = run_study(
-            plan,
-            TRAIN,
-            backend,
-            device=args.device,
-            allow_changed_data=args.allow_changed_data,
-        )
-    if any(run.is_finished() for run in plan.runs):
+    def write() -> tuple[str, list[Path]]:
+        from cliqa.compress.phases import write_phases  # noqa: PLC0415
+        from cliqa.evaluation.records.phases import phases_report  # noqa: PLC0415
+
         phases, files = write_phases(
             plan,
             rounds=args.rounds,
             allow_changed_data=args.allow_changed_data,
             styles=[args.format],
         )
-        print(phases_report(phases, args.format))
-        for file in files:
-            print(file)
-    for failure in failures:
-        print_error(f"failed: {failure}")
-    return 1 if failures else 0
+        return phases_report(phases, args.format), files
+
+    return run_plans([plan], args, options, write)
 
 
 def _check_data(scenario: Mapping[str, Any], download: bool) -> None:
@@ -133,16 +108,3 @@ def _check_data(scenario: Mapping[str, Any], download: bool) -> None:
     except DatasetError as error:
         text = str(error).replace("Set scenario.download=True", "Add --download")
         raise DatasetError(text) from error
-
-
-def _forecast(plan: Plan, args: argparse.Namespace) -> int:
-    """Print what the study will cost."""
-    from cliqa.evaluation.records.table_styles import render  # noqa: PLC0415
-    from cliqa.studies.forecast.report import Machines, forecast_study  # noqa: PLC0415
-    from cliqa.utils.device import resolve_device  # noqa: PLC0415
-
-    found = forecast_study(plan, Machines(args.jobs or 1), resolve_device(args.device))
-    print(render(found.table, args.format))
-    for line in found.lines:
-        print(line)
-    return 0

@@ -6,17 +6,14 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from cliqa.commands.studies.plans import print_forecast, run_plans
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import STUDY, add_arguments
-from cliqa.utils.cli import command, print_error
+from cliqa.utils.arguments import STUDY, add_argument, add_arguments
+from cliqa.utils.cli import command
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import check_output_folder, config_path
-
-if TYPE_CHECKING:
-    from cliqa.studies.plan import Plan
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -36,12 +33,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="A,B,C",
         help="orders of the data sets; every one is run with every seed",
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("work_dirs/study"),
-        help="folder of the study (default: work_dirs/study)",
-    )
+    add_argument(parser, "--out", default=Path("work_dirs/study"))
     parser.add_argument(
         "--naive",
         metavar="CONFIG",
@@ -75,12 +67,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="names to show, one for each config or variant",
     )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="train nothing: time a few steps of each config, and print the hours, the memory and "
-        "the disk that the study will take",
-    )
+    add_arguments(parser, "--dry-run")
     parser.add_argument(
         "--machines",
         type=int,
@@ -111,10 +98,9 @@ def main(args: argparse.Namespace) -> int:
     from cliqa.datasets.own.options import data_options  # noqa: PLC0415
     from cliqa.evaluation.records.study_tables import study_report  # noqa: PLC0415
     from cliqa.studies.arms import variants_of  # noqa: PLC0415  --help is fast
-    from cliqa.studies.backends.commands import TRAIN  # noqa: PLC0415
     from cliqa.studies.bracket import Bracket  # noqa: PLC0415
     from cliqa.studies.plan import plan_study  # noqa: PLC0415
-    from cliqa.studies.study import labels_of, run_study, write_study  # noqa: PLC0415
+    from cliqa.studies.study import labels_of, write_study  # noqa: PLC0415
 
     load = partial(load_config, args.configs[0])
     plan = plan_study(
@@ -128,37 +114,12 @@ def main(args: argparse.Namespace) -> int:
         pretraining=args.pretraining,
     )
     if args.dry_run:
-        return _forecast(plan, args)
+        count = 1 if args.machines is None else args.machines
+        return print_forecast(plan, args, count, 1.0 if args.speedup is None else args.speedup)
     labels = labels_of(plan.names, args.labels, bounds=plan.bounds)
-    with options.opened(args.out) as backend:
-        failures = run_study(
-            plan,
-            TRAIN,
-            backend,
-            device=args.device,
-            allow_changed_data=args.allow_changed_data,
-        )
-    if any(run.is_finished() for run in plan.runs):
+
+    def write() -> tuple[str, list[Path]]:
         study, files = write_study(plan, labels, [args.format])
-        print(study_report(study, args.format))
-        for file in files:
-            print(file)
-    for failure in failures:
-        print_error(f"failed: {failure}")
-    return 1 if failures else 0
+        return study_report(study, args.format), files
 
-
-def _forecast(plan: Plan, args: argparse.Namespace) -> int:
-    """Print what a study will cost."""
-    from cliqa.evaluation.records.table_styles import render  # noqa: PLC0415
-    from cliqa.studies.forecast.report import Machines, forecast_study  # noqa: PLC0415
-    from cliqa.utils.device import resolve_device  # noqa: PLC0415
-
-    count = 1 if args.machines is None else args.machines
-    speedup = 1.0 if args.speedup is None else args.speedup
-    machines = Machines(args.jobs or 1, count, speedup)
-    found = forecast_study(plan, machines, resolve_device(args.device))
-    print(render(found.table, args.format))
-    for line in found.lines:
-        print(line)
-    return 0
+    return run_plans([plan], args, options, write)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cliqa.config.trust import trusting
 from cliqa.studies.backends.options import BackendOptions
-from cliqa.utils.arguments import ARGUMENTS, STUDY, add_arguments, add_renamed, check_at_least
+from cliqa.utils.arguments import STUDY, add_argument, add_arguments, add_renamed, check_at_least
 from cliqa.utils.cli import command
 from cliqa.utils.paths import check_output_folder, config_path
 
@@ -49,10 +49,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="learn the first N data sets of the stream (default: 2)",
     )
-    parser.add_argument(
-        "--seeds",
-        **{**ARGUMENTS["--seeds"], "default": [0], "help": "seeds of each trial (default: 0)"},
-    )
+    add_argument(parser, "--seeds", default=[0], help="seeds of each trial (default: 0)")
     parser.add_argument(
         "--prune",
         action="store_true",
@@ -62,9 +59,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sampler-seed", type=int, default=0, metavar="S", help="seed of the draws (default: 0)"
     )
-    parser.add_argument(
-        "--out", type=Path, help="folder of the tuning (default: work_dirs/tune_<config name>)"
-    )
+    shown = "folder of the tuning (default: work_dirs/tune_<config name>)"
+    add_argument(parser, "--out", help=shown)
     add_arguments(parser, "--data", *STUDY)
     return parser.parse_args(argv)
 

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cliqa.utils.system.python_process import python_command, with_package
+
 SECONDS = 120
 """How long a file may take; label files take a second, most of it for the imports."""
 
@@ -38,16 +40,14 @@ def read_variables(data: bytes, names: Sequence[str]) -> tuple[dict[str, np.ndar
     Raises:
         MatError: The file is damaged, of another version, or too large.
     """
-    paths = [path for path in sys.path if path]
-    child = [sys.executable, "-m", __name__, *names]
     try:
         done = subprocess.run(
-            child,
+            python_command("-m", __name__, *names),
             input=data,
             capture_output=True,
             timeout=SECONDS,
             check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+            env={**with_package(os.environ), "OMP_NUM_THREADS": "1"},
         )
     except subprocess.TimeoutExpired as error:
         raise MatError(f"reading it did not end in {SECONDS} seconds") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CPU, CUDA, TENSORRT = (f"{name}ExecutionProvider" for name in ("CPU", "CUDA", "Tensorrt"))
+
+SILENT, WARNING = 4, 2
+"""ONNX Runtime's severities: errors are raised, and its log adds nothing; its own default."""
 
 Provider = str | tuple[str, dict[str, Any]]
 """One of ONNX Runtime's execution providers, with its options if it has any."""
@@ -82,7 +87,7 @@ def open_session(
     options = runtime.SessionOptions()
     options.intra_op_num_threads = compute_threads() if threads is None else threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised; its log adds nothing
+    options.log_severity_level = SILENT
     if records is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(records) / "profile")
@@ -108,6 +113,21 @@ def open_session(
         return opened([CPU])
     except Exception as error:  # noqa: BLE001  its own errors have no common class
         raise damaged(name, error) from error
+
+
+@contextlib.contextmanager
+def quiet_tools() -> Iterator[None]:
+    """Keep the log of ONNX Runtime's own tools off the screen inside the block.
+
+    They open sessions without options. What these warn of, such as constants that a file holds and
+    nobody reads, changes nothing, and a user cannot act on it.
+    """
+    runtime = library("onnxruntime")
+    runtime.set_default_logger_severity(SILENT)
+    try:
+        yield
+    finally:
+        runtime.set_default_logger_severity(WARNING)  # what it was cannot be asked
 
 
 def _tell_fallback(device: str, why: str) -> None:

@@ -21,6 +21,7 @@ from torch.nn.modules.conv import _ConvNd
 from cliqa.deploy.pruning.kept_channels import KeptChannels, cannot_prune
 from cliqa.deploy.pruning.prunable import ProbeHead, hidden_layers
 from cliqa.utils.errors import ArtifactError, ModelError
+from cliqa.utils.system.extras import install_extra
 
 if TYPE_CHECKING:
     from torch_pruning.dependency import Dependency, Group
@@ -40,7 +41,7 @@ def import_torch_pruning() -> ModuleType:
             import torch_pruning  # noqa: PLC0415  optional, and slow to import
     except ImportError as error:
         raise ArtifactError(
-            f"pruning needs Torch-Pruning ({error}). Install it: pip install -e '.[deploy]'"
+            f"pruning needs Torch-Pruning ({error}). Install it: {install_extra('deploy')}"
         ) from error
     return torch_pruning
 

@@ -14,6 +14,7 @@ from cliqa.deploy.search.auto_optimizer import AutoOptimizer
 from cliqa.deploy.search.pareto import Budget
 from cliqa.deploy.search.recipes import PRECISIONS, Recipe, standard_recipes
 from cliqa.utils.errors import ConfigError
+from cliqa.utils.system.extras import install_extra
 
 LEAST = {"epochs": 0, "images": 32, "batch_size": 1, "threads": 1, "rounds": 1}
 
@@ -149,7 +150,7 @@ def check_libraries(options: DeployOptions) -> None:
         if importlib.util.find_spec(name) is None:
             raise ConfigError(
                 f"deploy: the package {name} is not installed. Install it with: "
-                f'pip install -e ".[{extra}]"'
+                f"{install_extra(extra)}"
             )
 
 

@@ -17,6 +17,7 @@ from cliqa.models.weights.packages import PACKAGES
 from cliqa.models.weights.weights import load_weights
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.paths import home_path
+from cliqa.utils.system.extras import install_extra
 
 OWN = frozenset(
     {"model_name", "features_only", "out_indices", "num_classes", "global_pool", "scriptable"}
@@ -39,8 +40,8 @@ def import_timm() -> ModuleType:
         return importlib.import_module("timm")
     except ImportError as error:
         raise ModelError(
-            f"TimmBackbone needs the package timm ({error}). Install it with: pip install "
-            "'cliqa[timm]'   or use 'TorchvisionBackbone', which needs none."
+            f"TimmBackbone needs the package timm ({error}). Install it with: "
+            f"{install_extra('timm')}   or use 'TorchvisionBackbone', which needs none."
         ) from error
 
 

@@ -84,8 +84,8 @@ def _library() -> ModuleType:
         import tokenizers  # noqa: PLC0415  only text models need it
     except ImportError as error:
         raise ModelError(
-            f"TextTransformer needs the package tokenizers ({error}). Install what the package "
-            "needs: pip install -r requirements.txt."
+            f"TextTransformer needs the package tokenizers ({error}). Install it with: pip install "
+            "tokenizers"
         ) from error
     return tokenizers
 

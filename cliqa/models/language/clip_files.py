@@ -15,6 +15,7 @@ from cliqa.models.weights.gaps import foreign
 from cliqa.utils.archive import ArchiveError
 from cliqa.utils.checkpoint import DAMAGE, load_checkpoint
 from cliqa.utils.errors import ConfigError, ModelError, first_line
+from cliqa.utils.system.extras import install_extra
 
 _TEXT = {"context_length": 77, "vocab_size": 49408}
 _SMALL = {"transformer_width": 512, "transformer_heads": 8, "transformer_layers": 12, **_TEXT}
@@ -73,8 +74,8 @@ def import_clip(what: str, instead: str) -> ModuleType:
         import clip.model  # noqa: PLC0415
     except ImportError as error:
         raise ModelError(
-            f"{what} needs the package clip ({error}). Install it with pip install "
-            f"'cliqa[clip]', or {instead}."
+            f"{what} needs the package clip ({error}). Install it with "
+            f"{install_extra('clip')}, or {instead}."
         ) from error
     return clip
 

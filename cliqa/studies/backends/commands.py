@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Protocol, TypeAlias
 
-import cliqa
+from cliqa.utils.system.signals import on_stop
 
 RESUME = "the same command continues where it was stopped"
 
@@ -26,10 +21,7 @@ GRACE = 60.0
 Program: TypeAlias = "Sequence[str | Path]"
 """What Python runs: a script, or ``-m`` and a module, with its first arguments."""
 
-SAFE = ("-P",) if sys.version_info >= (3, 11) else ()
-"""Keeps the current folder from Python's path: a ``random.py`` there would replace Python's own."""
-
-TRAIN: Program = (*SAFE, "-m", "cliqa", "train")
+TRAIN: Program = ("-m", "cliqa", "train")
 """Trains a config, wherever the package is installed."""
 
 OnEnd = Callable[[int, int], None]
@@ -74,19 +66,6 @@ class Backend(Protocol):
         """
 
 
-def with_package(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return variables of a process that finds the package, also in a checkout without an install.
-
-    An installed package is found anyway: its folder with everybody's packages must not come before
-    Python's own library.
-    """
-    root = Path(cliqa.__file__).resolve().parents[1]
-    if not (root / "pyproject.toml").is_file():
-        return dict(variables)
-    paths = filter(None, (str(root), variables.get("PYTHONPATH")))
-    return {**variables, "PYTHONPATH": os.pathsep.join(paths)}
-
-
 @contextlib.contextmanager
 def noted_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM inside the block instead of being interrupted anywhere in it.
@@ -95,16 +74,5 @@ def noted_signals() -> Iterator[list[int]]:
     cannot be handled, the list stays empty.
     """
     noted: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    with on_stop(noted.append):
         yield noted
-        return
-
-    def note(signum: int, _: FrameType | None) -> None:
-        noted.append(signum)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

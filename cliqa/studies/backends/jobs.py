@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cliqa.studies.backends.commands import Command, with_package
+from cliqa.studies.backends.commands import Command
 from cliqa.utils.io import write_text
+from cliqa.utils.system.python_process import with_package
 
 TOKEN = ".driver"
 """The file in the study's folder that marks the driver's: it is gone, or another's, at the end."""

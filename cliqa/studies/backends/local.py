@@ -9,17 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cliqa.engine.interrupts import Interrupted
-from cliqa.studies.backends.commands import (
-    GRACE,
-    POLL,
-    RESUME,
-    Command,
-    OnEnd,
-    noted_signals,
-    with_package,
-)
+from cliqa.studies.backends.commands import GRACE, POLL, RESUME, Command, OnEnd, noted_signals
 from cliqa.utils.arguments import check_at_least
 from cliqa.utils.processes.group import single
+from cliqa.utils.system.python_process import with_package
 
 
 class _Running(NamedTuple):

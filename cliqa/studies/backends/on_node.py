@@ -7,14 +7,14 @@ its work_dir is waited for, and a storage refuses copies of whoever does not own
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from cliqa.studies.backends.storage import Storage
 from cliqa.utils.io import write_text
 from cliqa.utils.locks import folder_lock, temporary_folder
 from cliqa.utils.processes.group import single
+from cliqa.utils.system.python_process import python_command
 
 TELL = 1.0
 """Seconds between two reports."""
@@ -91,7 +92,7 @@ class RunOnNode:
         if not Path(job.cwd).is_dir():
             return f"has no folder {job.cwd}. {SAME_PATHS}"
         os.chdir(job.cwd)
-        for path in job.arguments[:3]:
+        for path in _files_of(job.arguments):
             if not os.path.exists(path):
                 return f"has no {path} (seen from {job.cwd}). {SAME_PATHS}"
         if not job.storage and not _appears(Path(job.out) / TOKEN, job.token):
@@ -154,11 +155,17 @@ class RunOnNode:
         return int(process.wait())
 
 
+def _files_of(arguments: Sequence[str]) -> list[str]:
+    """Return the files of a command line that a node must have: Python, a script, the config."""
+    words = itertools.takewhile(lambda word: not word.startswith("--"), arguments[1:])
+    return [arguments[0], *(word for word in words if word.endswith(".py"))]
+
+
 def _start(job: Job) -> subprocess.Popen[bytes]:
     """Start a run's process, which ends with this one, with its output in its log."""
     log = Path(job.log)
     log.parent.mkdir(parents=True, exist_ok=True)
-    guard = [sys.executable, "-I", "-S", with_parent.__file__, str(os.getpid())]
+    guard = python_command("-I", "-S", with_parent.__file__, str(os.getpid()))
     with log.open("wb") as file:
         return subprocess.Popen(
             [*guard, *job.arguments],

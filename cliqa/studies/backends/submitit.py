@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cliqa
 from cliqa.deploy.libraries import library
 from cliqa.engine.interrupts import Interrupted
 from cliqa.studies.backends.commands import GRACE, RESUME, Command, OnEnd, noted_signals
@@ -24,6 +23,7 @@ from cliqa.studies.backends.jobs import TOKEN, Job, add_error, carried, driver_t
 from cliqa.studies.backends.live_table import LiveTable
 from cliqa.studies.backends.slurm_run import FOLDER, SlurmRun, outcome_of, reports_of
 from cliqa.utils.errors import ConfigError, first_line
+from cliqa.utils.system.python_process import safe_with_package
 
 LOOK = 1.0
 """Seconds between two looks at the jobs."""
@@ -145,7 +145,7 @@ class SlurmJobs:
         Raises:
             ConfigError: SLURM does not take it.
         """
-        with _package_on_path():
+        with _variables(safe_with_package(os.environ)):  # submitit makes the command lines
             try:
                 return executor.submit(SlurmRun(job.to_dict()))
             except Exception as error:
@@ -229,15 +229,15 @@ def _parameters(parameters: dict[str, str], wanted: Slurm) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _package_on_path() -> Iterator[None]:
-    """Let the jobs that are submitted inside the block find the package."""
-    before = os.environ.get("PYTHONPATH")
-    root = str(Path(cliqa.__file__).resolve().parents[1])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, before)))
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Let the processes that are started inside the block have variables beside this one's."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

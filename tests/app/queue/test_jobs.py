@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cliqa.app.queue import job as job_module
 from cliqa.app.queue import jobs as module
 from cliqa.app.queue.job import FAILED, FINISHED, LOST, RUNNING, STOPPED, STOPPING, WAITING
 from cliqa.app.queue.jobs import Jobs
@@ -253,7 +254,7 @@ def test_many_clicks_at_once_are_many_runs_and_one_search(queue: Jobs) -> None:
 
 
 def test_the_list_has_an_end(queue: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(job_module, "MOST", 2)
     for name in ("one", "two"):
         queue.add(name, CONFIG, "cpu")
     with pytest.raises(ConfigError, match="the list has 2 runs. Remove some"):

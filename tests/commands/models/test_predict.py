@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,27 +18,12 @@ from cliqa.commands.models.predict import main
 from cliqa.commands.runs.evaluate import main as evaluate
 from cliqa.inference.predict import Predictor
 from cliqa.utils.cli import run_entry_point
+from tests.commands.calls import Call
 from tests.forks import run_script
 
 pytestmark = pytest.mark.integration
 
-Call = Callable[..., tuple[int, str, str]]
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "predict.py"
-
-
-@pytest.fixture
-def call(tiny_run: Path, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that scores with the shared run here: exit status, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        given = [str(tiny_run), *map(str, arguments), "--device", "cpu"]
-        with warnings.catch_warnings():  # the entry point sets filters
-            status = run_entry_point(lambda: main(given))
-        text, told = capfd.readouterr()
-        lines = told.splitlines(keepends=True)
-        return status, text, "".join(line for line in lines if "by its suffix" not in line)
-
-    return run
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -62,16 +46,16 @@ def test_from_any_folder_the_scores_are_the_models(
     assert len({row["score"] for row in rows}) > 30
 
 
-def test_another_scale_is_linear(call: Call, tiny_data: Path) -> None:
-    plain = rows_of(call(tiny_data / "b")[1])
-    status, text, _ = call(tiny_data / "b", "--scale", 1, 5, "--batch-size", 7)
+def test_another_scale_is_linear(predict: Call, tiny_data: Path) -> None:
+    plain = rows_of(predict(tiny_data / "b")[1])
+    status, text, _ = predict(tiny_data / "b", "--scale", 1, 5, "--batch-size", 7)
     assert status == 0
     expected = [1 + 4 * float(row["score"]) for row in plain]
     assert [float(row["score"]) for row in rows_of(text)] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_scale_of_a_data_set_is_that_of_the_evaluation(
-    call: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
+    predict: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
     state = torch.load(tiny_run / "checkpoints" / "last.pth", weights_only=True)
     state["config"]["scenario"]["datasets"][1] |= {
@@ -79,7 +63,7 @@ def test_the_scale_of_a_data_set_is_that_of_the_evaluation(
         "higher_is_better": False,
     }
     torch.save(state, tmp_path / "lower.pth")
-    call(tiny_data / "b", "--dataset", "a", "--out", tmp_path / "a.csv")
+    predict(tiny_data / "b", "--dataset", "a", "--out", tmp_path / "a.csv")
     given = [str(tmp_path / "lower.pth"), str(tiny_data / "b"), "--dataset", "b"]
     assert run_entry_point(lambda: main([*given, "--out", str(tmp_path / "b.csv")])) == 0
     plain, lower = (
@@ -94,11 +78,11 @@ def test_the_scale_of_a_data_set_is_that_of_the_evaluation(
 
 
 def test_crops_are_those_of_the_evaluation(
-    call: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
+    predict: Call, tiny_run: Path, tiny_data: Path, tmp_path: Path
 ) -> None:
-    plain = rows_of(call(f"{tiny_data}/b/b*.png")[1])
+    plain = rows_of(predict(f"{tiny_data}/b/b*.png")[1])
     crops = ["--crops", "random:4", "--crop-size", "12", "--seed", "3"]
-    status, text, _ = call(f"{tiny_data}/b/b*.png", *crops)
+    status, text, _ = predict(f"{tiny_data}/b/b*.png", *crops)
     assert status == 0
     evaluated = ["--datasets", "b", "--split", "all", "--out", str(tmp_path / "e.json")]
     assert run_entry_point(lambda: evaluate([str(tiny_run), *crops, *evaluated])) == 0
@@ -109,16 +93,16 @@ def test_crops_are_those_of_the_evaluation(
     assert [float(row["score"]) for row in plain] != pytest.approx(list(scores.values()), abs=1e-4)
 
 
-def test_a_quoted_pattern(call: Call, tiny_data: Path) -> None:
-    status, text, _ = call(f"{tiny_data}/**/*0[12].*", tiny_data / "a" / "a01.png")
+def test_a_quoted_pattern(predict: Call, tiny_data: Path) -> None:
+    status, text, _ = predict(f"{tiny_data}/**/*0[12].*", tiny_data / "a" / "a01.png")
     assert status == 0
     names = [Path(row["image"]).name for row in rows_of(text)]
     assert names == [f"{name}{k:02d}.png" for name in "abc" for k in (1, 2)]
 
 
-def test_a_file_for_csv_and_for_json(call: Call, tiny_data: Path, tmp_path: Path) -> None:
+def test_a_file_for_csv_and_for_json(predict: Call, tiny_data: Path, tmp_path: Path) -> None:
     for suffix in ("csv", "json"):
-        status, text, told = call(tiny_data / "c", "--out", tmp_path / f"s.{suffix}")
+        status, text, told = predict(tiny_data / "c", "--out", tmp_path / f"s.{suffix}")
         count = len(list((tiny_data / "c").glob("*.png")))
         written = f"written: {tmp_path / f's.{suffix}'} ({count} of {count} images)\n"
         assert (status, text, told) == (0, "", written)
@@ -131,11 +115,11 @@ def test_a_file_for_csv_and_for_json(call: Call, tiny_data: Path, tmp_path: Path
 
 
 def test_an_unreadable_image_is_named_and_the_rest_scored(
-    call: Call, tiny_data: Path, tmp_path: Path
+    predict: Call, tiny_data: Path, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes((tiny_data / "a" / "a00.png").read_bytes()[:60])
-    status, text, told = call(tiny_data / "a" / "a01.png", bad, tiny_data / "a" / "a02.png")
+    status, text, told = predict(tiny_data / "a" / "a01.png", bad, tiny_data / "a" / "a02.png")
     assert status == 1
     scores = [row["score"] for row in rows_of(text)]
     assert scores[1] == ""
@@ -143,17 +127,17 @@ def test_an_unreadable_image_is_named_and_the_rest_scored(
     assert told.count("\n") == 1
     assert told.startswith("not scored: ")
     assert "bad.png" in told
-    call(bad, "--out", tmp_path / "out.json")
+    predict(bad, "--out", tmp_path / "out.json")
     (entry,) = json.loads((tmp_path / "out.json").read_text())
     assert entry["score"] is None
     assert "bad.png" in entry["error"]
 
 
-def test_folders_in_folders(call: Call, tiny_data: Path) -> None:
-    status, text, told = call(tiny_data)
+def test_folders_in_folders(predict: Call, tiny_data: Path) -> None:
+    status, text, told = predict(tiny_data)
     assert (status, text) == (2, "")
     assert "no image in this folder. Use --recursive" in told
-    status, text, _ = call(tiny_data, "--recursive")
+    status, text, _ = predict(tiny_data, "--recursive")
     assert status == 0
     assert len(rows_of(text)) == 120
 
@@ -181,9 +165,9 @@ def test_folders_in_folders(call: Call, tiny_data: Path) -> None:
     ],
 )
 def test_mistakes_are_told_in_a_line(
-    call: Call, tiny_data: Path, arguments: list[str], message: str
+    predict: Call, tiny_data: Path, arguments: list[str], message: str
 ) -> None:
-    status, text, told = call(tiny_data / "a", *arguments)
+    status, text, told = predict(tiny_data / "a", *arguments)
     assert (status, text, told) == (2, "", f"{message}\n")
 
 
@@ -213,9 +197,9 @@ def test_images_are_classified_and_have_no_scale(
         assert f"{option[0]}: this model gives classes" in capfd.readouterr().err
 
 
-def test_bfloat16_is_compared_with_float32(call: Call, tiny_data: Path, tmp_path: Path) -> None:
-    plain = rows_of(call(tiny_data / "b")[1])
-    status, text, told = call(tiny_data / "b", "--precision", "bfloat16")
+def test_bfloat16_is_compared_with_float32(predict: Call, tiny_data: Path, tmp_path: Path) -> None:
+    plain = rows_of(predict(tiny_data / "b")[1])
+    status, text, told = predict(tiny_data / "b", "--precision", "bfloat16")
     assert status == 0
     assert "bfloat16 against float32 on the first 40 images: SRCC 0.99" in told or "SRCC 1." in told
     expected = [float(row["score"]) for row in plain]

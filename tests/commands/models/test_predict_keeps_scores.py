@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,30 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from cliqa.commands.models.predict import main
 from cliqa.inference.image_model import CheckpointModel
 from cliqa.inference.predict import Predictor
 from cliqa.inference.scores import Score
-from cliqa.utils.cli import run_entry_point
+from tests.commands.calls import Call
 
 pytestmark = pytest.mark.integration
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(tiny_run: Path, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that scores with the shared run here: exit status, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        given = [str(tiny_run), *map(str, arguments), "--device", "cpu"]
-        with warnings.catch_warnings():  # the entry point sets filters
-            status = run_entry_point(lambda: main(given))
-        text, told = capfd.readouterr()
-        lines = told.splitlines(keepends=True)
-        return status, text, "".join(line for line in lines if "by its suffix" not in line)
-
-    return run
 
 
 def table_of(path: Path) -> list[dict[str, str]]:
@@ -83,7 +64,7 @@ def raise_of(error: BaseException) -> Callable[[], None]:
 )
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_what_is_scored_is_written(
-    call: Call,
+    predict: Call,
     tiny_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -94,7 +75,7 @@ def test_what_is_scored_is_written(
 ) -> None:
     monkeypatch.setattr(Predictor, "predict", end_by(stop))
     out = tmp_path / f"s.{suffix}"
-    found, text, said = call(tiny_data / "a", "--out", out)
+    found, text, said = predict(tiny_data / "a", "--out", out)
     assert (found, text) == (status, "")
     first, second = said.splitlines(keepends=True)
     assert first == f"3 of 40 images are in {out}\n"
@@ -104,17 +85,17 @@ def test_what_is_scored_is_written(
 
 
 def test_without_a_file_the_table_is_printed(
-    call: Call, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
+    predict: Call, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Predictor, "predict", end_by(raise_of(KeyboardInterrupt())))
-    status, text, said = call(tiny_data / "a")
+    status, text, said = predict(tiny_data / "a")
     assert status == 130
     assert len(text.splitlines()) == 4
     assert said == "3 of 40 images are in the table\ninterrupted\n"
 
 
 def test_an_old_table_stays_where_nothing_is_scored(
-    call: Call, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predict: Call, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def at_once(*_: Any) -> Iterator[Score]:
         yield from ()
@@ -122,19 +103,19 @@ def test_an_old_table_stays_where_nothing_is_scored(
 
     monkeypatch.setattr(Predictor, "predict", at_once)
     (tmp_path / "s.csv").write_text("old")
-    assert call(tiny_data / "a", "--out", tmp_path / "s.csv")[0] == 130
+    assert predict(tiny_data / "a", "--out", tmp_path / "s.csv")[0] == 130
     assert (tmp_path / "s.csv").read_text() == "old"
 
 
 def test_a_full_disk_leaves_the_old_table_and_the_scores(
-    call: Call, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    predict: Call, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("cliqa.utils.io.os.fsync", full)
     (tmp_path / "s.csv").write_text("old")
-    status, text, said = call(tiny_data / "a" / "a00.png", "--out", tmp_path / "s.csv")
+    status, text, said = predict(tiny_data / "a" / "a00.png", "--out", tmp_path / "s.csv")
     assert (status, text, said) == (2, "", f"error: {tmp_path}/s.csv: the disk is full.\n")
     assert (tmp_path / "s.csv").read_text() == "old"
     assert len(table_of(tmp_path / "s.csv.part")) == 1
@@ -165,7 +146,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
     [(1, []), (8, []), (3, ["--crops", "grid:2x2", "--crop-size", "12"])],
 )
 def test_batches_are_halved_where_memory_does_not_suffice(
-    call: Call,
+    predict: Call,
     tiny_data: Path,
     tmp_path: Path,
     small: Callable[[int], list[int]],
@@ -175,9 +156,9 @@ def test_batches_are_halved_where_memory_does_not_suffice(
     one, two = tmp_path / "one.csv", tmp_path / "two.csv"
     size = ["--batch-size", str(most)] if not crops else ["--batch-size", "1"]
     told = f"written: {one} (40 of 40 images)\n"
-    assert call(tiny_data / "a", "--out", one, *size, *crops) == (0, "", told)
+    assert predict(tiny_data / "a", "--out", one, *size, *crops) == (0, "", told)
     small(most)
-    status, text, said = call(tiny_data / "a", "--out", two, *crops)
+    status, text, said = predict(tiny_data / "a", "--out", two, *crops)
     assert (status, text) == (0, "")
     assert said.startswith("warning: out of memory with batches of 32: continuing with at most 16")
     assert said.count("\n") == 2  # with the line of what was written
@@ -186,10 +167,10 @@ def test_batches_are_halved_where_memory_does_not_suffice(
 
 
 def test_a_model_for_which_one_image_is_too_much(
-    call: Call, tiny_data: Path, tmp_path: Path, small: Callable[[int], list[int]]
+    predict: Call, tiny_data: Path, tmp_path: Path, small: Callable[[int], list[int]]
 ) -> None:
     small(0)
-    status, text, said = call(tiny_data / "a", "--out", tmp_path / "s.csv")
+    status, text, said = predict(tiny_data / "a", "--out", tmp_path / "s.csv")
     assert (status, text) == (2, "")
     *_, last = said.splitlines()
     assert last.startswith("error: out of memory with one image of 3 x ")
@@ -210,17 +191,19 @@ def named(tiny_data: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_name_in_a_table_is_that_of_its_file(call: Call, named: Path, tmp_path: Path) -> None:
+def test_every_name_in_a_table_is_that_of_its_file(
+    predict: Call, named: Path, tmp_path: Path
+) -> None:
     told = f"written: {tmp_path / 's.csv'} (7 of 7 images)\n"
-    assert call(named, "--out", tmp_path / "s.csv") == (0, "", told)
+    assert predict(named, "--out", tmp_path / "s.csv") == (0, "", told)
     rows = table_of(tmp_path / "s.csv")
     assert sorted(Path(row["image"]) for row in rows) == sorted(named.iterdir())
     assert all(row["score"] for row in rows)
     assert os.fsencode(BAD) in (tmp_path / "s.csv").read_bytes()
 
 
-def test_every_name_in_json_is_that_of_its_file(call: Call, named: Path, tmp_path: Path) -> None:
+def test_every_name_in_json_is_that_of_its_file(predict: Call, named: Path, tmp_path: Path) -> None:
     told = f"written: {tmp_path / 's.json'} (7 of 7 images)\n"
-    assert call(named, "--out", tmp_path / "s.json") == (0, "", told)
+    assert predict(named, "--out", tmp_path / "s.json") == (0, "", told)
     rows = json.loads((tmp_path / "s.json").read_bytes().decode("utf-8"))
     assert sorted(Path(row["image"]) for row in rows) == sorted(named.iterdir())

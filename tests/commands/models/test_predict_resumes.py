@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cliqa.commands.models.predict import main
 from cliqa.inference.predict import Predictor
 from cliqa.inference.scores import Score, ScoreTable
-from cliqa.utils.cli import run_entry_point
+from tests.commands.calls import Call
 
 pytestmark = pytest.mark.integration
-
-Call = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def call(tiny_run: Path, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Return a function that scores with the shared run: exit status and stderr."""
-
-    def run(*arguments: object, model: Path = tiny_run) -> tuple[int, str]:
-        given = [str(model), *map(str, arguments), "--device", "cpu"]
-        with warnings.catch_warnings():  # the entry point sets filters
-            status = run_entry_point(lambda: main(given))
-        return status, capfd.readouterr().err
-
-    return run
 
 
 @pytest.fixture
@@ -65,66 +48,68 @@ def stopped_after(count: int, monkeypatch: pytest.MonkeyPatch, killed: bool) -> 
 @pytest.mark.parametrize("kind", ["csv", "json"])
 @pytest.mark.parametrize("killed", [True, False])
 def test_the_file_is_that_of_a_run_that_was_never_stopped(
-    call: Call, images: Path, tmp_path: Path, kind: str, killed: bool
+    predict: Call, images: Path, tmp_path: Path, kind: str, killed: bool
 ) -> None:
     how = ("--batch-size", 3)
     wanted, out = tmp_path / f"w.{kind}", tmp_path / f"s.{kind}"
-    assert call(images, "--out", wanted, *how)[0] == 1
+    assert predict(images, "--out", wanted, *how)[0] == 1
     for count in (4, 3):  # the second one in the middle of a batch too
         with pytest.MonkeyPatch.context() as patch:
             stopped_after(count, patch, killed)
-            assert call(images, "--out", out, "--resume", *how)[0] == 130
+            assert predict(images, "--out", out, "--resume", *how)[0] == 130
     part = tmp_path / f"s.{kind}.part"
     if killed:
         with part.open("ab") as file:  # a row that was cut off
             file.write(b',\n  {\n    "image": "x' if kind == "json" else b'"cut')
-    status, told = call(images, "--out", out, "--resume", *how)
+    status, _, told = predict(images, "--out", out, "--resume", *how)
     assert status == 1  # an image has no score, whoever tried it
     assert "images are in" in told
     assert out.read_bytes() == wanted.read_bytes()
     assert sorted(path.name for path in tmp_path.glob("s.*")) == [out.name]
 
 
-def test_a_whole_table_is_left_alone(call: Call, images: Path, tmp_path: Path) -> None:
+def test_a_whole_table_is_left_alone(predict: Call, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "s.csv"
-    call(images, "--out", out)
+    predict(images, "--out", out)
     text = out.read_bytes()
-    status, told = call(images, "--out", out, "--resume")
+    status, _, told = predict(images, "--out", out, "--resume")
     assert status == 2
     assert "s.csv has no s.csv.resume.json beside it: it is whole" in told
     assert out.read_bytes() == text
 
 
-def test_a_first_run_may_be_a_resume(call: Call, images: Path, tmp_path: Path) -> None:
-    call(images, "--out", tmp_path / "w.csv")
-    assert call(images, "--out", tmp_path / "s.csv", "--resume")[0] == 1
+def test_a_first_run_may_be_a_resume(predict: Call, images: Path, tmp_path: Path) -> None:
+    predict(images, "--out", tmp_path / "w.csv")
+    assert predict(images, "--out", tmp_path / "s.csv", "--resume")[0] == 1
     assert (tmp_path / "s.csv").read_bytes() == (tmp_path / "w.csv").read_bytes()
 
 
 def test_rows_of_another_kind_are_not_mixed(
-    call: Call, images: Path, tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+    predict: Call, images: Path, tmp_path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = ("--out", tmp_path / "s.csv")
     with pytest.MonkeyPatch.context() as patch:
         stopped_after(2, patch, killed=True)
-        call(images, *out)
+        predict(images, *out)
     for more, told in (
         (["--scale", "1", "5"], "another scale (then [0.0, 1.0], now [1.0, 5.0])"),
         (["--crops", "grid:2x2", "--crop-size", "12"], "another crops (then null, now"),
         (["--batch-size", "5"], "another batch size (then 32, now 5)"),
     ):
-        status, said = call(images, *out, "--resume", *more)
+        status, _, said = predict(images, *out, "--resume", *more)
         assert status == 2
         assert told in said
-    status, said = call(images, *out, "--resume", model=tiny_run / "checkpoints" / "exp_0.pth")
+    status, _, said = predict(
+        images, *out, "--resume", model=tiny_run / "checkpoints" / "exp_0.pth"
+    )
     assert (status, "another model (then" in said) == (2, True)
-    status, said = call(images / "00.png", *out, "--resume")
+    status, _, said = predict(images / "00.png", *out, "--resume")
     assert "has a row of" in said
-    status, said = call(images, *out)
+    status, _, said = predict(images, *out)
     assert (status, "Add --resume to continue it" in said) == (2, True)
-    assert call(images, *out, "--resume")[0] == 1
+    assert predict(images, *out, "--resume")[0] == 1
 
 
-def test_resuming_needs_a_file(call: Call, images: Path) -> None:
-    status, told = call(images, "--resume")
+def test_resuming_needs_a_file(predict: Call, images: Path) -> None:
+    status, _, told = predict(images, "--resume")
     assert (status, told) == (2, "error: --resume: needs a table in a file. Add --out FILE.\n")

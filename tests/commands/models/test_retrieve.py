@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cliqa.commands.models.retrieve import main
-from cliqa.utils.cli import run_entry_point
+from tests.commands.calls import Call, called
 
 pytestmark = pytest.mark.integration
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -23,8 +20,7 @@ def call(text_run: Path, capfd: pytest.CaptureFixture[str]) -> Call:
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capfd.readouterr()
-        given = [str(text_run), *map(str, arguments), "--device", "cpu"]
-        return run_entry_point(lambda: main(given)), *capfd.readouterr()
+        return called(main, capfd, text_run, *arguments, "--device", "cpu")
 
     return run
 

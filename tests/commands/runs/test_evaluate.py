@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ from cliqa.deploy.openvino.backend import to_openvino
 from cliqa.evaluation.bootstrap import paired_bootstrap
 from cliqa.evaluation.records.predictions import load_predictions
 from cliqa.utils.cli import run_entry_point
+from tests.commands.calls import Call, called
 from tests.forks import run_script
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_exports")]
 
-Call = Callable[..., tuple[int, str, str]]
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "evaluate.py"
 
 
@@ -42,10 +41,7 @@ def call(capfd: pytest.CaptureFixture[str]) -> Call:
     """Return a function that evaluates on the CPU: exit status, stdout and stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        with warnings.catch_warnings():  # the entry point sets filters
-            given = [*map(str, arguments), "--device", "cpu"]
-            status = run_entry_point(lambda: main(given))
-        return status, *capfd.readouterr()
+        return called(main, capfd, *arguments, "--device", "cpu")
 
     return run
 

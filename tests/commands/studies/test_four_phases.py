@@ -10,8 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,13 +20,11 @@ from cliqa.config.load import dump_config
 from cliqa.demo_data.fashion import FashionData
 from cliqa.studies import phases as study_phases
 from cliqa.studies.phases import ARMS, plan_phases
-from cliqa.utils.cli import run_entry_point
+from tests.commands.calls import Call, called
 
 pytestmark = pytest.mark.integration
 
 SHIM = Path(__file__).resolve().parents[3] / "tools" / "four_phases.py"
-
-Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -43,10 +39,7 @@ def call(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Call:
     """Return a function that runs the command here, into ``out``: status, stdout, stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        fixed = ["--out", str(tmp_path / "out"), "--device", "cpu", *arguments]
-        with warnings.catch_warnings():  # the entry point sets filters
-            status = run_entry_point(lambda: main(fixed))
-        return status, *capfd.readouterr()
+        return called(main, capfd, "--out", tmp_path / "out", "--device", "cpu", *arguments)
 
     return run
 

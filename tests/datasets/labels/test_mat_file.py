@@ -7,6 +7,8 @@ import contextlib
 import io
 import random
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,6 +51,17 @@ def test_variables_are_those_that_scipy_reads() -> None:
 def test_a_structure_is_neither_numbers_nor_text() -> None:
     found, _ = read_variables(written(one={"a": 1.0}), ["one"])
     assert found["one"].tolist() == [None]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has no -P yet")
+def test_modules_of_the_current_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("random", "numpy", "cliqa"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('mine')\n")
+    monkeypatch.chdir(tmp_path)
+    found, _ = read_variables(written(mos=np.arange(2.0)), ["mos"])
+    assert found["mos"].tolist() == [0.0, 1.0]
 
 
 def test_a_crash_of_the_reader_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

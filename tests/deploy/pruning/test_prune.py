@@ -429,7 +429,7 @@ def test_weights_that_no_layer_has_are_not_guessed_at() -> None:
 
 def test_a_missing_library_is_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
-    with pytest.raises(ArtifactError, match=r"pip install -e '\.\[deploy\]'"):
+    with pytest.raises(ArtifactError, match=r'pip install -e "\.\[deploy\]"'):
         import_torch_pruning()
     with pytest.raises(ArtifactError, match="pruning needs Torch-Pruning"):
         prune_channels(small(), image(), ratio=0.5)

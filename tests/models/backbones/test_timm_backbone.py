@@ -272,7 +272,7 @@ def test_mistakes_are_told(timm: Any, case: str) -> None:
 def test_without_timm_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(
-        ModelError, match=r"needs the package timm .*'cliqa\[timm\]'   or use 'Torc"
+        ModelError, match=r"needs the package timm .*install -e .\.\[timm\].   or use 'Torc"
     ):
         TimmBackbone("resnet18")
 

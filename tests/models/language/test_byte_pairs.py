@@ -87,5 +87,5 @@ def test_a_vocabulary_needs_all_bytes() -> None:
 
 def test_a_missing_library_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(ModelError, match=r"needs the package tokenizers .*pip install -r req"):
+    with pytest.raises(ModelError, match=r"needs the package tokenizers .*pip install tok"):
         learn_merges(["a"], 300)

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from cliqa.studies.backends.commands import TRAIN as TRAIN_MODULE
 from cliqa.studies.backends.commands import Command
 from cliqa.studies.backends.jobs import TOKEN, Job, driver_token
 from cliqa.studies.backends.kept_runs import take
-from cliqa.studies.backends.on_node import RunOnNode, progress_of
+from cliqa.studies.backends.on_node import RunOnNode, _files_of, progress_of
 from cliqa.studies.backends.storage import Storage
 from cliqa.utils.locks import folder_lock
+from cliqa.utils.system.python_process import python_command
 
 TRAIN = """
 import pathlib, signal, sys, time
@@ -99,6 +101,14 @@ def test_nodes_that_lack_something_say_what(job: Job) -> None:
     refused = RunOnNode(replace(job, cwd="/nowhere"), goes_on).run()["refused"]
     assert "has no folder /nowhere" in refused
     assert not Path(job.folder).exists()
+
+
+def test_options_and_modules_of_a_command_are_no_files_that_a_node_must_have(job: Job) -> None:
+    folder = ["--work-dir", job.folder, "--cfg-options", "scenario.file=other.py"]
+    wanted = replace(job, arguments=(*python_command(*TRAIN_MODULE, "config.py"), *folder))
+    assert _files_of(wanted.arguments) == [sys.executable, "config.py"]
+    Path("config.py").unlink()
+    assert "has no config.py (seen from " in RunOnNode(wanted, goes_on).run()["refused"]
 
 
 def test_a_held_lock_is_waited_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cliqa.deploy.libraries import library
-from cliqa.deploy.onnx.session import first_line
+from cliqa.deploy.onnx.session import first_line, quiet_tools
 from cliqa.utils.errors import DatasetError, ModelError
 from cliqa.utils.progress import track
 
@@ -105,7 +105,7 @@ def tensor_ranges(path: str | Path, name: str, images: Iterable[Tensor]) -> Tens
         ModelError: onnxruntime fails to run the graph on the images.
     """
     quantization = library("onnxruntime.quantization")
-    with tempfile.TemporaryDirectory() as folder, _silent():
+    with tempfile.TemporaryDirectory() as folder, _silent(), quiet_tools():
         try:
             calibrator = quantization.create_calibrator(
                 Path(path),

@@ -52,6 +52,8 @@ def pool_in_one_node(model: ModelProto) -> int:
             node.op_type = "GlobalAveragePool"
             del node.input[1:], node.attribute[:]
             changed += 1
+    if changed:  # the axes are read by nobody now, and ONNX Runtime would warn of them
+        library("onnxruntime.quantization.onnx_model").ONNXModel(model).clean_initializers()
     return changed
 
 

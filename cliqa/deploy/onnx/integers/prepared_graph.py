@@ -23,7 +23,7 @@ from cliqa.deploy.onnx.graph import (
 from cliqa.deploy.onnx.integers.calibration import CalibrationImages, tensor_ranges
 from cliqa.deploy.onnx.integers.integer_forms import pool_in_one_node
 from cliqa.deploy.onnx.score_head import LAYERS
-from cliqa.deploy.onnx.session import first_line
+from cliqa.deploy.onnx.session import first_line, quiet_tools
 from cliqa.utils.errors import ModelError
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def prepared(source: str | Path) -> Iterator[PreparedGraph]:
         path = Path(folder) / "prepared.onnx"
         try:
             # symbolic shapes bring nothing for convolutions, and fail for some transformers
-            shape_inference.quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
+            with quiet_tools():
+                shape_inference.quant_pre_process(str(source), str(path), skip_symbolic_shape=True)
             model = library("onnx").load(str(path))
         except Exception as error:  # onnxruntime's own have no common base
             raise ModelError(
