@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 import tempfile
@@ -40,6 +42,16 @@ AT_ONCE = 4
 """Calls of one function at a time."""
 
 
+class _CutOff(logging.Filter):
+    """Drops what an ending server says of the pages that wait for news: it is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is written."""
+        error = record.exc_info[1] if record.exc_info else None
+        ended = isinstance(error, asyncio.CancelledError)
+        return not ended and "timeout graceful shutdown" not in str(record.msg)
+
+
 def serve(settings: Settings, host: str, port: int, hosts: Sequence[str] = ()) -> None:
     """Serve the page until a signal comes.
 
@@ -62,6 +74,7 @@ def serve(settings: Settings, host: str, port: int, hosts: Sequence[str] = ()) -
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=WAIT
         )
+        logging.getLogger("uvicorn.error").addFilter(_CutOff())
         with stop_on_signals("the app has ended"):
             uvicorn.Server(config).run(sockets=[listener])
 

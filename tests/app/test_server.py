@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 import signal
 import socket
@@ -14,7 +16,7 @@ from gradio.context import LocalContext
 from gradio.exceptions import InvalidPathError
 from gradio.processing_utils import _check_allowed
 
-from cliqa.app.server import QUIET, UPLOADS, listening, make_app
+from cliqa.app.server import QUIET, UPLOADS, _CutOff, listening, make_app
 from cliqa.app.settings import Settings
 from cliqa.utils.errors import ConfigError
 from tests.app.client import Client, address_in, file_data, started
@@ -220,6 +222,18 @@ def test_a_signal_ends_it_with_its_status(work_root: Path, tmp_path: Path) -> No
     text = (tmp_path / "log").read_text()
     assert "Traceback" not in text
     assert text.strip().endswith("stopped by SIGTERM; the app has ended")
+
+
+def test_pages_that_are_cut_off_are_no_error_and_bugs_are() -> None:
+    def kept(text: str, error: BaseException | None = None) -> bool:
+        info = None if error is None else (type(error), error, None)
+        record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, text, (), info)
+        return bool(_CutOff().filter(record))
+
+    assert not kept("Cancel %s running task(s), timeout graceful shutdown exceeded")
+    assert not kept("Exception in ASGI application", asyncio.CancelledError("Task cancelled"))
+    assert kept("Exception in ASGI application", ValueError("a bug"))
+    assert kept("Invalid HTTP request received.")
 
 
 def test_gradio_looks_at_files_itself_behind_the_guard(

@@ -31,9 +31,9 @@ def compare_panel(
     advice = gr.HTML(hint(CHOOSE), elem_id="look-compare-hint")
     final = table("Final scores", elem_id="look-compare-table")
     comparison = figure("Final scores with 95 % intervals", elem_id="look-comparison")
-    with gr.Row():
+    with gr.Row(elem_classes=["matrices"]):
         matrices = [
-            figure(f"Matrix {k + 1}", min_width=420, elem_id=f"look-matrix-{k}")
+            figure(f"Matrix {k + 1}", elem_id=f"look-matrix-{k}")
             for k in range(MOST)
         ]
     training = figure("Training", elem_id="look-trainings")

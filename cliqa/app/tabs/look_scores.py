@@ -29,9 +29,7 @@ def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
     )
     with gr.Row():
         with gr.Column(min_width=320):
-            matrix = figure(
-                "Score of each model (row) on each data set (column)", elem_id="look-matrix"
-            )
+            matrix = figure("Models (rows) on data sets (columns)", elem_id="look-matrix")
         with gr.Column(min_width=320):
             curves = figure("Score on each data set over the run", elem_id="look-curves")
             forgetting = figure("Forgetting", elem_id="look-forgetting")

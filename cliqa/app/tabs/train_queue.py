@@ -40,8 +40,8 @@ SEARCHING = "Its model is written, measured and pruned as you asked for."
 
 def queue_panel(jobs: Jobs, added: gr.State) -> None:
     """Add the panel; a run whose name comes into `added` is shown."""
-    chosen = gr.Radio([], label="Queue", elem_id="train-queue", visible=False)
-    state = gr.HTML(hint(EMPTY), elem_id="train-state")
+    chosen = gr.Radio([], label="Queue, the newest first", elem_id="train-queue", visible=False)
+    state = gr.HTML(elem_id="train-state")
     with gr.Row():
         stop = gr.Button("Stop", interactive=False, min_width=80, elem_id="train-stop")
         resume = gr.Button("Resume", interactive=False, min_width=80, elem_id="train-resume")
@@ -110,6 +110,10 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         matrix = drawn(draw_matrix, content, main_measure(content)) if content else None
         return [shown_image(matrix), shown_image(drawn(draw_history, rows) if rows else None)]
 
+    def welcome() -> Any:  # noqa: ANN401  text, or gradio's mark for none
+        """Say how to begin, where nothing is in the queue."""
+        return gr.skip() if jobs.all() else hint(EMPTY)
+
     def first() -> gr.Radio:
         """Choose what trains now, else the newest: whoever comes back need not look for it."""
         every = jobs.all()[::-1]
@@ -126,6 +130,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         return gr.Radio(value=None)
 
     shown = [state, log, stamp, *buttons]
+    on(page_load(), welcome, [], [state], quiet=True)
     on(page_load(), first, [], [chosen], quiet=True)  # then the choice changes
     on([timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
     on(stamp.change, draw, [chosen], [matrix, curves], quiet=True)
