@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from cliqa.app.guard import LOOPBACK, Guard
 from cliqa.app.page import build_page
 from cliqa.app.settings import Settings
-from cliqa.app.theme import CSS, make_theme
+from cliqa.app.theme import CSS, NAME_FIGURES, make_theme
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
@@ -107,6 +107,7 @@ def make_app(settings: Settings, uploads: Path, hosts: Sequence[str] = ()) -> AS
         mcp_server=False,
         theme=make_theme(),
         css_paths=[CSS],
+        js=NAME_FIGURES,
     )
     # gradio looks where a file that a request names lies only in a page that was launched
     page.has_launched = True

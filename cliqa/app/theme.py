@@ -33,3 +33,11 @@ def make_theme() -> gr.themes.Base:
 
 CSS = Path(__file__).with_name("page.css")
 """The page's style sheet."""
+
+NAME_FIGURES = """() => {
+  const name = () => document.querySelectorAll('.figure img:not([alt]), .figure img[alt=""]').forEach(
+    image => image.alt = image.closest('.figure').querySelector('label')?.textContent.trim() ?? '');
+  new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+  name();
+}"""
+"""A script of the page: to a screen reader figures have the names that are shown above them."""

@@ -45,8 +45,8 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
     def show(name: object) -> list[Any]:
         held = None if name is None else read_deployments(settings.path_of(name))
         if held is None:
-            none = gr.Dropdown([], value=None, visible=False)
-            return [hint(NONE_YET), shown_table(None), shown_image(None), none, ""]
+            hidden = gr.Dropdown(visible=False)
+            return [hint(NONE_YET), shown_table(None), shown_image(None), hidden, ""]
         folder = (settings.path_of(name) / FILE).parent
         picture = folder / f"{FILE.stem}.png"
         image = None

@@ -9,11 +9,12 @@ import gradio as gr
 import pandas as pd
 
 import cliqa
+from cliqa.app.errors import message_of
 from cliqa.app.figures import drawn
 from cliqa.app.parts import figure, hint, note, on, short_names, shown_image, shown_table, table
 from cliqa.app.settings import Settings
 from cliqa.evaluation.records.tables import comparison_table
-from cliqa.utils.errors import ConfigError
+from cliqa.utils.errors import ArtifactError, ConfigError
 from cliqa.visualization.comparison import draw_comparison
 from cliqa.visualization.history import draw_histories, load_metrics
 from cliqa.visualization.matrix import draw_matrix
@@ -24,18 +25,13 @@ MOST = 8
 """Runs in one comparison."""
 
 
-def compare_panel(
-    settings: Settings, run: gr.Dropdown, others: gr.Dropdown, stamp: gr.State
-) -> None:
+def compare_panel(settings: Settings, run: gr.State, others: gr.Dropdown, stamp: gr.State) -> None:
     """Add the panel; it is drawn anew when the stamp or the other runs change."""
     advice = gr.HTML(hint(CHOOSE), elem_id="look-compare-hint")
     final = table("Final scores", elem_id="look-compare-table")
     comparison = figure("Final scores with 95 % intervals", elem_id="look-comparison")
     with gr.Row(elem_classes=["matrices"]):
-        matrices = [
-            figure(f"Matrix {k + 1}", elem_id=f"look-matrix-{k}")
-            for k in range(MOST)
-        ]
+        matrices = [figure(f"Matrix {k + 1}", elem_id=f"look-matrix-{k}") for k in range(MOST)]
     training = figure("Training", elem_id="look-trainings")
 
     def show(name: object, compared: Sequence[object] | None) -> list[Any]:
@@ -47,10 +43,14 @@ def compare_panel(
             raise ConfigError(f"{len(names)} runs: choose at most {MOST} at once.")
         folders = [settings.path_of(each) for each in names]
         labels = short_names([str(each) for each in names])
-        runs = {
-            label: cliqa.results(folder).content
-            for label, folder in zip(labels, folders, strict=True)
-        }
+        runs, faults = {}, []
+        for label, folder in zip(labels, folders, strict=True):
+            try:
+                runs[label] = cliqa.results(folder).content
+            except ArtifactError as error:  # the others are compared
+                faults.append(f"{label}: {message_of(error)}")
+        if len(runs) < 2:
+            return [note(" ".join([*faults, CHOOSE])), *[hidden] * (3 + MOST)]
         shown = comparison_table(runs)
         rows = pd.DataFrame(shown.rows, columns=["run", *shown.header[1:]])
         grids = [
@@ -60,11 +60,12 @@ def compare_panel(
         epochs = {
             label: [row for row in load_metrics(folder) if row.get("kind") == "epoch"]
             for label, folder in zip(labels, folders, strict=True)
+            if label in runs
         }
         told = {label: own for label, own in epochs.items() if own}
         curves = drawn(draw_histories, told) if len(told) > 1 else None
         return [
-            note(""),
+            note(" ".join(faults)),
             shown_table(rows),
             shown_image(drawn(draw_comparison, runs)),
             shown_image(curves),

@@ -23,7 +23,9 @@ from cliqa.utils.errors import CliqaError
 KINDS = ("blur", "jpeg", "noise")
 
 CHOOSE = "Choose an image in the gallery or the table."
-LOOKS = "Where the model looks, or which places raise and lower its score: of 0 to 1, or of a class."
+LOOKS = (
+    "Where the model looks, or which places raise and lower its score: of 0 to 1, or of a class."
+)
 STRIP = (
     "The image at rising blur, JPEG compression and noise, with scores of 0 to 1. A model that "
     "measures quality gives every version less than the one before."

@@ -98,7 +98,7 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         wrap_lines=True,
     )
     added = gr.State(None)
-    inputs = [stream, model, method, epochs, seed, rank, pruned, quantization, *boxes]
+    inputs: list[Any] = [stream, model, method, epochs, seed, rank, pruned, quantization, *boxes]
 
     def choose_stream(chosen: object) -> list[Any]:
         found = _stream(chosen)

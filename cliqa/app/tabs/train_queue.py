@@ -110,10 +110,6 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         matrix = drawn(draw_matrix, content, main_measure(content)) if content else None
         return [shown_image(matrix), shown_image(drawn(draw_history, rows) if rows else None)]
 
-    def welcome() -> Any:  # noqa: ANN401  text, or gradio's mark for none
-        """Say how to begin, where nothing is in the queue."""
-        return gr.skip() if jobs.all() else hint(EMPTY)
-
     def first() -> gr.Radio:
         """Choose what trains now, else the newest: whoever comes back need not look for it."""
         every = jobs.all()[::-1]
@@ -130,7 +126,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         return gr.Radio(value=None)
 
     shown = [state, log, stamp, *buttons]
-    on(page_load(), welcome, [], [state], quiet=True)
+    on(page_load(), lambda: _welcome(jobs), [], [state], quiet=True)
     on(page_load(), first, [], [chosen], quiet=True)  # then the choice changes
     on([timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
     on(stamp.change, draw, [chosen], [matrix, curves], quiet=True)
@@ -139,6 +135,11 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         done = on(button.click, act, [chosen], [])
         after(done, look, [chosen], [chosen, *shown])
     on(remove.click, forget, [chosen], [chosen])
+
+
+def _welcome(jobs: Jobs) -> Any:  # noqa: ANN401  text, or gradio's mark for none
+    """Return how to begin, where nothing is in the queue."""
+    return gr.skip() if jobs.all() else hint(EMPTY)
 
 
 def _label(name: str, state: str, progress: Progress) -> str:
