@@ -35,8 +35,9 @@ CSS = Path(__file__).with_name("page.css")
 """The page's style sheet."""
 
 NAME_FIGURES = """() => {
-  const name = () => document.querySelectorAll('.figure img:not([alt]), .figure img[alt=""]').forEach(
-    image => image.alt = image.closest('.figure').querySelector('label')?.textContent.trim() ?? '');
+  const unnamed = '.figure img:not([alt]), .figure img[alt=""]';
+  const label = image => image.closest('.figure').querySelector('label')?.textContent.trim();
+  const name = () => document.querySelectorAll(unnamed).forEach(i => i.alt = label(i) ?? '');
   new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
   name();
 }"""

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
+from gradio.processing_utils import save_bytes_to_cache
 
 import cliqa
 from cliqa.app.errors import message_of
@@ -29,6 +30,7 @@ def compare_panel(settings: Settings, run: gr.State, others: gr.Dropdown, stamp:
     """Add the panel; it is drawn anew when the stamp or the other runs change."""
     advice = gr.HTML(hint(CHOOSE), elem_id="look-compare-hint")
     final = table("Final scores", elem_id="look-compare-table")
+    csv = gr.DownloadButton("Download csv", visible=False, elem_id="look-compare-csv", size="sm")
     comparison = figure("Final scores with 95 % intervals", elem_id="look-comparison")
     with gr.Row(elem_classes=["matrices"]):
         matrices = [figure(f"Matrix {k + 1}", elem_id=f"look-matrix-{k}") for k in range(MOST)]
@@ -38,7 +40,7 @@ def compare_panel(settings: Settings, run: gr.State, others: gr.Dropdown, stamp:
         names = list(dict.fromkeys([name, *(compared or ())]))
         hidden = gr.update(visible=False)
         if name is None or len(names) < 2:
-            return [note(CHOOSE), *[hidden] * (3 + MOST)]
+            return [note(CHOOSE), *[hidden] * (4 + MOST)]
         if len(names) > MOST:
             raise ConfigError(f"{len(names)} runs: choose at most {MOST} at once.")
         folders = [settings.path_of(each) for each in names]
@@ -50,7 +52,7 @@ def compare_panel(settings: Settings, run: gr.State, others: gr.Dropdown, stamp:
             except ArtifactError as error:  # the others are compared
                 faults.append(f"{label}: {message_of(error)}")
         if len(runs) < 2:
-            return [note(" ".join([*faults, CHOOSE])), *[hidden] * (3 + MOST)]
+            return [note(" ".join([*faults, CHOOSE])), *[hidden] * (4 + MOST)]
         shown = comparison_table(runs)
         rows = pd.DataFrame(shown.rows, columns=["run", *shown.header[1:]])
         grids = [
@@ -67,11 +69,18 @@ def compare_panel(settings: Settings, run: gr.State, others: gr.Dropdown, stamp:
         return [
             note(" ".join(faults)),
             shown_table(rows),
+            gr.DownloadButton(value=_saved(rows, csv.GRADIO_CACHE), visible=True),
             shown_image(drawn(draw_comparison, runs)),
             shown_image(curves),
             *grids,
             *[hidden] * (MOST - len(grids)),
         ]
 
-    outputs = [advice, final, comparison, training, *matrices]
+    outputs = [advice, final, csv, comparison, training, *matrices]
     on([stamp.change, others.change], show, [run, others], outputs)
+
+
+def _saved(rows: pd.DataFrame, cache: str) -> str:
+    """Return a file of a table among what the page shows: it goes with that."""
+    text = rows.to_csv(index=False)
+    return save_bytes_to_cache(text.encode(), "comparison.csv", cache)
