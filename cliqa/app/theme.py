@@ -35,9 +35,9 @@ CSS = Path(__file__).with_name("page.css")
 """The page's style sheet."""
 
 NAME_FIGURES = """() => {
-  const unnamed = '.figure img:not([alt]), .figure img[alt=""]';
   const label = image => image.closest('.figure').querySelector('label')?.textContent.trim();
-  const name = () => document.querySelectorAll(unnamed).forEach(i => i.alt = label(i) ?? '');
+  const images = () => document.querySelectorAll('.figure img');
+  const name = () => images().forEach(image => image.alt ||= label(image) ?? '');
   new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
   name();
 }"""
