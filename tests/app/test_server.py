@@ -16,7 +16,8 @@ from gradio.context import LocalContext
 from gradio.exceptions import InvalidPathError
 from gradio.processing_utils import _check_allowed
 
-from cliqa.app.server import QUIET, UPLOADS, _CutOff, listening, make_app
+from cliqa.app import server
+from cliqa.app.server import QUIET, UPLOADS, listening, make_app
 from cliqa.app.settings import Settings
 from cliqa.utils.errors import ConfigError
 from tests.app.client import Client, address_in, file_data, started
@@ -225,10 +226,12 @@ def test_a_signal_ends_it_with_its_status(work_root: Path, tmp_path: Path) -> No
 
 
 def test_pages_that_are_cut_off_are_no_error_and_bugs_are() -> None:
+    drops = server._CutOff()
+
     def kept(text: str, error: BaseException | None = None) -> bool:
         info = None if error is None else (type(error), error, None)
         record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, text, (), info)
-        return bool(_CutOff().filter(record))
+        return bool(drops.filter(record))
 
     assert not kept("Cancel %s running task(s), timeout graceful shutdown exceeded")
     assert not kept("Exception in ASGI application", asyncio.CancelledError("Task cancelled"))

@@ -137,11 +137,6 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
     on(remove.click, forget, [chosen], [chosen])
 
 
-def _welcome(jobs: Jobs) -> Any:  # noqa: ANN401  text, or gradio's mark for none
-    """Return how to begin, where nothing is in the queue."""
-    return gr.skip() if jobs.all() else hint(EMPTY)
-
-
 def _label(name: str, state: str, progress: Progress) -> str:
     """Return a run in a few words."""
     share = f", {progress.share:.0%}" if progress.share and state != FINISHED else ""
@@ -162,3 +157,8 @@ def described(jobs: Jobs, job: Job, state: str, progress: Progress | None = None
     if state in (RUNNING, STOPPING) and progress is not None and progress.share is not None:
         bar = f"<div class='bar'><div style='width:{progress.share:.1%}'></div></div>"
     return f"<p><b>{name}: {state}.</b></p>{hint(words)}{bar}"
+
+
+def _welcome(jobs: Jobs) -> Any:  # noqa: ANN401  text, or gradio's mark for none
+    """Return how to begin, where nothing is in the queue."""
+    return gr.skip() if jobs.all() else hint(EMPTY)
