@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from starlette.types import ASGIApp
 from cliqa.app.guard import LOOPBACK, Guard
 from cliqa.app.page import build_page
 from cliqa.app.settings import Settings
-from cliqa.app.theme import CSS, make_theme
+from cliqa.app.theme import CSS, NAME_FIGURES, make_theme
 from cliqa.engine.interrupts import stop_on_signals
 from cliqa.utils.logging import get_logger
 from cliqa.utils.system.ports import listening, web_address
@@ -37,6 +39,16 @@ WAITING = 64
 
 AT_ONCE = 4
 """Calls of one function at a time."""
+
+
+class _CutOff(logging.Filter):
+    """Drops what an ending server says of the pages that wait for news: it is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is written."""
+        error = record.exc_info[1] if record.exc_info else None
+        ended = isinstance(error, asyncio.CancelledError)
+        return not ended and "timeout graceful shutdown" not in str(record.msg)
 
 
 def serve(settings: Settings, host: str, port: int, hosts: Sequence[str] = ()) -> None:
@@ -61,6 +73,7 @@ def serve(settings: Settings, host: str, port: int, hosts: Sequence[str] = ()) -
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=WAIT
         )
+        logging.getLogger("uvicorn.error").addFilter(_CutOff())
         with stop_on_signals("the app has ended"):
             uvicorn.Server(config).run(sockets=[listener])
 
@@ -93,6 +106,7 @@ def make_app(settings: Settings, uploads: Path, hosts: Sequence[str] = ()) -> AS
         mcp_server=False,
         theme=make_theme(),
         css_paths=[CSS],
+        js=NAME_FIGURES,
     )
     # gradio looks where a file that a request names lies only in a page that was launched
     page.has_launched = True

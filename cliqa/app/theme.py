@@ -33,3 +33,12 @@ def make_theme() -> gr.themes.Base:
 
 CSS = Path(__file__).with_name("page.css")
 """The page's style sheet."""
+
+NAME_FIGURES = """() => {
+  const label = image => image.closest('.figure').querySelector('label')?.textContent.trim();
+  const images = () => document.querySelectorAll('.figure img');
+  const name = () => images().forEach(image => image.alt ||= label(image) ?? '');
+  new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+  name();
+}"""
+"""A script of the page: to a screen reader figures have the names that are shown above them."""

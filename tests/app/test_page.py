@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cliqa.app.page import TABS, build_page
 from cliqa.app.settings import Settings
-from cliqa.app.theme import make_theme
+from cliqa.app.theme import CSS, make_theme
 
 
 def test_the_page_has_its_tabs_without_a_run(tmp_path: Path) -> None:
@@ -23,3 +24,8 @@ def test_the_theme_fetches_no_font() -> None:
     css = theme._get_theme_css()
     assert "@import" not in css
     assert "url(http" not in css.replace("'", "").replace('"', "")
+
+
+def test_the_style_sheet_has_only_rules_that_gradio_keeps() -> None:
+    text = re.sub(r"/\*.*?\*/", "", CSS.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert set(re.findall(r"@[\w-]+", text)) <= {"@media", "@keyframes", "@font-face"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 import signal
 from pathlib import Path
@@ -13,6 +15,7 @@ from gradio.context import LocalContext
 from gradio.exceptions import InvalidPathError
 from gradio.processing_utils import _check_allowed
 
+from cliqa.app import server
 from cliqa.app.server import QUIET, UPLOADS, make_app
 from cliqa.app.settings import Settings
 from tests.app.client import Client, address_in, file_data, started
@@ -218,6 +221,20 @@ def test_a_signal_ends_it_with_its_status(work_root: Path, tmp_path: Path) -> No
     text = (tmp_path / "log").read_text()
     assert "Traceback" not in text
     assert text.strip().endswith("stopped by SIGTERM; the app has ended")
+
+
+def test_pages_that_are_cut_off_are_no_error_and_bugs_are() -> None:
+    drops = server._CutOff()
+
+    def kept(text: str, error: BaseException | None = None) -> bool:
+        info = None if error is None else (type(error), error, None)
+        record = logging.LogRecord("uvicorn.error", logging.ERROR, "", 0, text, (), info)
+        return bool(drops.filter(record))
+
+    assert not kept("Cancel %s running task(s), timeout graceful shutdown exceeded")
+    assert not kept("Exception in ASGI application", asyncio.CancelledError("Task cancelled"))
+    assert kept("Exception in ASGI application", ValueError("a bug"))
+    assert kept("Invalid HTTP request received.")
 
 
 def test_gradio_looks_at_files_itself_behind_the_guard(

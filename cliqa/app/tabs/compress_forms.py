@@ -12,7 +12,7 @@ import gradio as gr
 import pandas as pd
 from gradio.processing_utils import save_file_to_cache
 
-from cliqa.app.parts import after, facts, figure, hint, on, shown_image, shown_table, table
+from cliqa.app.parts import after, bullets, facts, figure, hint, on, shown_image, shown_table, table
 from cliqa.app.settings import Settings
 from cliqa.evaluation.records.study_deployed import FILE, read_deployments
 from cliqa.evaluation.records.tables import LABELS, number
@@ -33,15 +33,20 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
     about = gr.HTML(hint(NONE_YET), elem_id="compress-about")
     found = table("Forms of the model", elem_id="compress-table")
     pareto = figure("Score against size and time", elem_id="compress-pareto")
-    with gr.Row():
-        file = gr.Dropdown([], label="File", visible=False, elem_id="compress-file")
-        download = gr.DownloadButton("Download", visible=False, elem_id="compress-download")
+    with gr.Row(elem_classes=["chosen"]):
+        file = gr.Dropdown(
+            [], label="File", visible=False, min_width=220, scale=3, elem_id="compress-file"
+        )
+        download = gr.DownloadButton(
+            "Download", visible=False, min_width=120, scale=1, elem_id="compress-download"
+        )
+    notes = gr.HTML(elem_id="compress-notes")
 
     def show(name: object) -> list[Any]:
         held = None if name is None else read_deployments(settings.path_of(name))
         if held is None:
-            none = gr.Dropdown([], value=None, visible=False)
-            return [hint(NONE_YET), shown_table(None), shown_image(None), none]
+            hidden = gr.Dropdown(visible=False)
+            return [hint(NONE_YET), shown_table(None), shown_image(None), hidden, ""]
         folder = (settings.path_of(name) / FILE).parent
         picture = folder / f"{FILE.stem}.png"
         image = None
@@ -54,6 +59,7 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             shown_table(_rows(held)),
             shown_image(image),
             gr.Dropdown(files, value=best, visible=bool(files)),
+            _notes(held),
         ]
 
     def offer(name: object, key: object) -> gr.DownloadButton:
@@ -64,7 +70,7 @@ def forms_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
             return gr.DownloadButton(visible=False)
         return gr.DownloadButton(value=_copy(path, download.GRADIO_CACHE), visible=True)
 
-    shown = on(stamp.change, show, [run], [about, found, pareto, file], quiet=True)
+    shown = on(stamp.change, show, [run], [about, found, pareto, file, notes], quiet=True)
     on(file.change, offer, [run, file], [download], quiet=True)
     # only then: the file of the run before may be none of this one's
     after(shown, offer, [run, file], [download])
@@ -117,8 +123,7 @@ def _rows(held: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for row in held["rows"]:
         share = row["recipe"]["pruning"]
-        chosen = "chosen" if row["key"] == held["best"] else ""
-        chosen = chosen or ("not beaten" if row["key"] in held["front"] else "")
+        better = "not beaten" if row["key"] in held["front"] else ""
         rows.append(
             {
                 "backend": row["recipe"]["backend"],
@@ -128,10 +133,18 @@ def _rows(held: Mapping[str, Any]) -> pd.DataFrame:
                 "CPU ms": number(row["cpu_ms"], 2),
                 "faster": f"{row['faster']:.1f}x" if row["faster"] else "n/a",
                 f"{measure} (test)": number(row["test_quality"], 3),
-                "note": chosen or row["note"],
+                "choice": "chosen" if row["key"] == held["best"] else better,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _notes(held: Mapping[str, Any]) -> str:
+    """Return what is known of single files, or why there is none, as HTML."""
+    # how a file was quantized is no choice among the files
+    told = [(row["key"], row["note"].removeprefix("chosen: ")) for row in held["rows"]]
+    shown = bullets((f"{key}: {note}" for key, note in told if note), most=len(told))
+    return f"<h3>Notes</h3>{shown}" if shown else ""
 
 
 def _file_of(folder: Path, row: Mapping[str, Any]) -> Path | None:

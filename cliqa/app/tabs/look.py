@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import gradio as gr
 
 import cliqa
 from cliqa.api.results import RunResults
-from cliqa.app.errors import short_paths, told
+from cliqa.app.errors import message_of, short_paths, told
 from cliqa.app.parts import hint, how_to_train, on, opened
 from cliqa.app.settings import Settings, forget_searches
 from cliqa.app.tabs.look_compare import compare_panel
@@ -17,6 +18,7 @@ from cliqa.app.tabs.look_cost import cost_panel
 from cliqa.app.tabs.look_images import images_panel
 from cliqa.app.tabs.look_scores import scores_panel, training_panel
 from cliqa.app.tabs.look_studies import studies_panel
+from cliqa.utils.errors import ArtifactError
 
 SECONDS = 5
 """How often a run that is going on is looked at."""
@@ -44,19 +46,20 @@ def look_tab(settings: Settings) -> None:
         )
         refresh = gr.Button("Refresh", elem_id="look-refresh", min_width=100, scale=1)
     state = gr.HTML(elem_id="look-state")
+    shown: gr.State = gr.State(None)  # the run that the panels show: none that cannot be read
     stamp = gr.State("")  # changes when what is shown has to be drawn anew
     timer = gr.Timer(SECONDS, active=False)
     with gr.Tabs():
         with gr.Tab("Scores"):
-            scores_panel(settings, run, stamp)
+            scores_panel(settings, shown, stamp)
         with gr.Tab("Training"):
-            training_panel(settings, run, stamp)
+            training_panel(settings, shown, stamp)
         with gr.Tab("Images"):
-            images_panel(settings, run, stamp)
+            images_panel(settings, shown, stamp)
         with gr.Tab("Cost"):
-            cost_panel(settings, run, stamp)
+            cost_panel(settings, shown, stamp)
         with gr.Tab("Compare"):
-            compare_panel(settings, run, others, stamp)
+            compare_panel(settings, shown, others, stamp)
         with gr.Tab("Studies"):
             studies_panel(settings, [*listing, refresh.click])
 
@@ -69,12 +72,17 @@ def look_tab(settings: Settings) -> None:
 
     def describe(name: object) -> list[Any]:
         if name is None:
-            return [hint(CHOOSE if settings.runs() else nothing), "", gr.Timer(active=False)]
-        found = cliqa.results(settings.path_of(name))
+            text = CHOOSE if settings.runs() else nothing
+            return [hint(text), None, "", gr.Timer(active=False)]
+        try:
+            found = cliqa.results(settings.path_of(name))
+        except ArtifactError as error:  # nothing of the run before may stay as if it were its own
+            fault = html.escape(f"{name}: {message_of(error)}")
+            return [f"<p class='fault'>{fault}</p>", None, str(name), gr.Timer(active=False)]
         going = gr.Timer(active=found.status == "running")
-        return [_described(found), f"{name}|{found.changed}", going]
+        return [_described(found), name, f"{name}|{found.changed}", going]
 
-    described = (describe, [run], [state, stamp, timer])
+    described = (describe, [run], [state, shown, stamp, timer])
     lists = [run, others]
     listed = on([*listing, refresh.click], list_runs, lists, lists, quiet=True)
     listed.then(told(describe), *described[1:], show_progress="hidden", api_visibility="private")

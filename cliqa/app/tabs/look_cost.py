@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -23,7 +24,7 @@ MEANINGS = (
 )
 
 
-def cost_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
+def cost_panel(settings: Settings, run: gr.State, stamp: gr.State) -> None:
     """Add the panel; it is filled anew when the stamp changes."""
     size = gr.HTML(elem_id="look-size")
     costs = table("By experience", elem_id="look-costs")
@@ -31,14 +32,11 @@ def cost_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
     def show(name: object) -> list[Any]:
         if name is None:
             return ["", shown_table(None)]
-        found = cliqa.results(settings.path_of(name)).costs
+        results = cliqa.results(settings.path_of(name))
+        found = results.costs
         total = found["train_seconds"].sum(min_count=1)
         pairs = {"Training": "n/a" if math.isnan(total) else f"{total:,.1f} s in all"}
-        try:
-            with loaded(settings).model(name) as model:
-                pairs["Parameters"] = f"{model.parameters:,}"
-        except CliqaError as error:  # no checkpoint is kept, or it is not of images
-            pairs["Parameters"] = f"n/a ({message_of(error)})"
+        pairs["Parameters"] = _parameters(settings, name, results.content["parameters"])
         shown = pd.DataFrame(
             {
                 "training, s": found["train_seconds"],
@@ -50,3 +48,17 @@ def cost_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
         return [facts(pairs) + hint(MEANINGS), shown_table(cells(shown, 1, "experience"))]
 
     on(stamp.change, show, [run], [size, costs])
+
+
+def _parameters(settings: Settings, name: object, counted: Mapping[str, Sequence[int]]) -> str:
+    """Return how many parameters a run's network has, and how many it trained in the end."""
+    if counted.get("all") and counted.get("trained"):
+        every, trained = counted["all"][-1], counted["trained"][-1]
+        return f"{every:,}, of which the last experience trained {trained:,}"
+    if name not in settings.models():
+        return "n/a (no checkpoint is kept)"
+    try:
+        with loaded(settings).model(name) as model:
+            return f"{model.parameters:,}"
+    except CliqaError as error:  # it is not of images
+        return f"n/a ({message_of(error)})"

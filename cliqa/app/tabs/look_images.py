@@ -32,7 +32,7 @@ NO_PREDICTIONS = "No predictions of this model on this data set are kept."
 FAR = "There is no point there. Click nearer to one."
 
 
-def images_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
+def images_panel(settings: Settings, run: gr.State, stamp: gr.State) -> None:
     """Add the panel; it is drawn anew when the stamp changes."""
     with gr.Row(visible=False) as choosing:
         dataset = gr.Dropdown([], label="Data set", elem_id="look-dataset", interactive=True)
@@ -49,9 +49,9 @@ def images_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
     def choices(name: object, dataset_: object, after_: object) -> list[Any]:
         """Offer the run's data sets and models, and draw the chosen ones."""
         if name is None:
-            empty = gr.Dropdown([], value=None)
             none = [shown_image(None), None, shown_table(None), shown_image(None), note("")]
-            return [gr.Row(visible=False), empty, empty, *none]
+            # a list that is hidden keeps its choice in the browser: it must stay a possible one
+            return [gr.Row(visible=False), gr.skip(), gr.skip(), *none]
         found = cliqa.results(settings.path_of(name))
         sets, models = found.content["datasets"], list(found.matrix().index)
         chosen = str(dataset_ if dataset_ in sets else sets[0])

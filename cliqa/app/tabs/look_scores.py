@@ -22,16 +22,14 @@ NO_EPOCHS = "This run has told of no epoch, so there is no curve of its training
 ONE_ROW = "Curves over the run, and forgetting, need two experiences learnt one after the other."
 
 
-def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
+def scores_panel(settings: Settings, run: gr.State, stamp: gr.State) -> None:
     """Add the panel of scores; it is drawn anew when the stamp changes."""
     measure = gr.Dropdown(
         [], label="Measure", visible=False, elem_id="look-measure", interactive=True
     )
     with gr.Row():
         with gr.Column(min_width=320):
-            matrix = figure(
-                "Score of each model (row) on each data set (column)", elem_id="look-matrix"
-            )
+            matrix = figure("Models (rows) on data sets (columns)", elem_id="look-matrix")
         with gr.Column(min_width=320):
             curves = figure("Score on each data set over the run", elem_id="look-curves")
             forgetting = figure("Forgetting", elem_id="look-forgetting")
@@ -42,7 +40,7 @@ def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
 
     def show_matrix(name: object, chosen: object) -> list[Any]:
         if name is None:
-            return [gr.Dropdown([], value=None, visible=False), shown_image(None)]
+            return [gr.Dropdown(visible=False), shown_image(None)]
         content = cliqa.results(settings.path_of(name)).content
         known = [(LABELS.get(key, key), key) for key in content["matrix"]]
         kept = str(chosen) if chosen in content["matrix"] else main_measure(content)
@@ -79,7 +77,7 @@ def scores_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
     on(stamp.change, show, [run], [curves, forgetting, few, summary, gate, warnings])
 
 
-def training_panel(settings: Settings, run: gr.Dropdown, stamp: gr.State) -> None:
+def training_panel(settings: Settings, run: gr.State, stamp: gr.State) -> None:
     """Add the panel of the training's curves."""
     none = gr.HTML(visible=False)
     history = figure("Loss, learning rate and scores by epoch", elem_id="look-history")

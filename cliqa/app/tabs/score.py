@@ -119,7 +119,7 @@ def score_tab(settings: Settings) -> None:
             gr.Gallery(shown, selected_index=None, visible=bool(shown)),
             shown_table(as_table(scored, of_classes)),
             gr.DownloadButton(value=str(csv), visible=True),
-            hint(_summary(scored)),
+            hint(_summary(scored, str(name), None if of_classes else str(on_scale))),
         ]
 
     def pick(scored: Batch | None, event: gr.SelectData) -> str | None:
@@ -169,10 +169,12 @@ def _caption(row: Scored) -> str:
     return f"{row.label} {row.value:.2f}" if row.label else f"{row.value:.3f}"
 
 
-def _summary(scored: Sequence[Scored]) -> str:
-    """Return what was scored."""
+def _summary(scored: Sequence[Scored], model: str, scale: str | None) -> str:
+    """Return what was scored, by which model, and on which scale; None for one of classes."""
     bad = sum(row.error is not None for row in scored)
     good = len(scored) - bad
-    text = f"{good} of {len(scored)} images scored." if bad else f"{good} scored."
+    on = f", from {UNIT}" if scale == UNIT else f", on the scale of {scale}"
+    by = f" by {model}{on if scale else ''}"
+    text = f"{good} of {len(scored)} images scored{by}." if bad else f"{good} scored{by}."
     more = f" The gallery shows the first {SHOWN}." if len(scored) > SHOWN else ""
     return f"{text}{more} Choose one to see why it has its score."

@@ -23,13 +23,17 @@ from cliqa.utils.errors import CliqaError
 KINDS = ("blur", "jpeg", "noise")
 
 CHOOSE = "Choose an image in the gallery or the table."
-LOOKS = "Where the model looks, or which places raise and lower its score of 0 to 1."
+LOOKS = (
+    "Where the model looks, or which places raise and lower its score: of 0 to 1, or of a class."
+)
 STRIP = (
     "The image at rising blur, JPEG compression and noise, with scores of 0 to 1. A model that "
     "measures quality gives every version less than the one before."
 )
 NO_STEPS = "Neither a checkpoint of each experience is kept, nor has the model a gate."
-STEPS = "What the model said after each experience, on the chosen scale."
+STEPS = "What the model said after each experience"
+ON_SCALE, PROBABLE = ", on the chosen scale.", ", and how probable it was to it."
+NO_LADDER = "This model tells classes apart: it gives no scores whose order could be looked at."
 GATE = " Weight is how much the gate counts each view in the final score."
 
 
@@ -93,6 +97,8 @@ def _rank(settings: Settings, scored: Batch, name: object) -> list[Any]:
         return [hint(STRIP), shown_image(None)]
     try:
         with loaded(settings).model(scored.model) as opened:
+            if opened.classes:
+                return [hint(NO_LADDER), shown_image(None)]
             ladders = rank_degradations(opened.predictor, scored.row(name).path, KINDS)
     except CliqaError as error:
         return [hint(message_of(error) or ""), shown_image(None)]
@@ -106,7 +112,8 @@ def _by_experience(settings: Settings, scored: Batch, name: object) -> list[Any]
     found = _steps(settings, scored, scored.row(name))
     if found is None:
         return [hint(NO_STEPS), shown_table(None)]
-    note = STEPS + (GATE if "weight" in found else "")
+    note = STEPS + (PROBABLE if "class" in found else ON_SCALE)
+    note += GATE if "weight" in found else ""
     return [hint(note), shown_table(found)]
 
 
@@ -130,7 +137,8 @@ def _steps(settings: Settings, batch: Batch, row: Scored) -> pd.DataFrame | None
     names = list(dict.fromkeys([*said, *weights]))
     if not names:
         return None
-    table_ = pd.DataFrame({"after": names, "score": [said.get(name, "not kept") for name in names]})
+    what = "class" if row.label else "score"
+    table_ = pd.DataFrame({"after": names, what: [said.get(name, "not kept") for name in names]})
     if weights:
         shown = [own.get(name) for name in names]
         table_["view alone"] = [v if isinstance(v, str) else number(v) for v in shown]

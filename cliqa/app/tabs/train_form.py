@@ -95,9 +95,10 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         interactive=False,
         elem_id="train-config",
         max_lines=30,
+        wrap_lines=True,
     )
     added = gr.State(None)
-    inputs = [stream, model, method, epochs, seed, rank, pruned, quantization, *boxes]
+    inputs: list[Any] = [stream, model, method, epochs, seed, rank, pruned, quantization, *boxes]
 
     def choose_stream(chosen: object) -> list[Any]:
         found = _stream(chosen)
@@ -134,6 +135,10 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
         config = config_of(_request(values), streams)
         return gr.Code(format_config(config), visible=True)
 
+    def outdated() -> gr.Code:
+        """Take the config away that was shown: another choice would stand above it."""
+        return gr.Code(visible=False)
+
     def add(called: str | None, *values: Any) -> list[Any]:  # noqa: ANN401
         config = config_of(_request(values), streams)
         wanted = (called or "").strip() or _proposal(values[0], values[2])
@@ -146,6 +151,7 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
     opened = [page_load(), method.change]
     on(opened, choose_method, [method], [method, nothing, *boxes], quiet=True)
     on([*opened, stream.change], propose, [stream, method], [name], quiet=True)
+    on([each.input for each in inputs], outdated, [], [text], quiet=True)
     on(show.click, show_config, inputs, [text])
     on(go.click, add, [name, *inputs], [added, text])
     return added

@@ -50,8 +50,8 @@ SEARCHING = "Its model is written, measured and pruned as you asked for."
 
 def queue_panel(jobs: Jobs, added: gr.State) -> None:
     """Add the panel; a run whose name comes into `added` is shown."""
-    chosen = gr.Radio([], label="Queue", elem_id="train-queue", visible=False)
-    state = gr.HTML(hint(EMPTY), elem_id="train-state")
+    chosen = gr.Radio([], label="Queue, the newest first", elem_id="train-queue", visible=False)
+    state = gr.HTML(elem_id="train-state")
     with gr.Row():
         stop = gr.Button("Stop", interactive=False, min_width=80, elem_id="train-stop")
         resume = gr.Button("Resume", interactive=False, min_width=80, elem_id="train-resume")
@@ -127,6 +127,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         return gr.Radio(value=None)
 
     shown = [state, log, stamp, *buttons]
+    on(page_load(), lambda: _welcome(jobs), [], [state], quiet=True)
     on(page_load(), first, [], [chosen], quiet=True)  # then the choice changes
     on([timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
     on(stamp.change, draw, [chosen], [matrix, curves], quiet=True)
@@ -164,3 +165,8 @@ def described(jobs: Jobs, job: Job, state: str, progress: Progress | None = None
     if state in ALIVE and progress is not None and progress.share is not None:
         bar = f"<div class='bar'><div style='width:{progress.share:.1%}'></div></div>"
     return f"<p><b>{name}: {state}.</b></p>{hint(words)}{bar}"
+
+
+def _welcome(jobs: Jobs) -> Any:  # noqa: ANN401  text, or gradio's mark for none
+    """Return how to begin, where nothing is in the queue."""
+    return gr.skip() if jobs.all() else hint(EMPTY)

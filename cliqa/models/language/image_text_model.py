@@ -138,7 +138,9 @@ class ImageTextModel(QualityModel):
         if features.shape[1] != self.head.in_channels:
             raise ModelError(
                 f"model.in_channels={self.head.in_channels}, but the image encoder's features have "
-                f"length {features.shape[1]}. Set in_channels={features.shape[1]} in model."
+                f"length {features.shape[1]} for images {tuple(images.shape[-2:])}. Set "
+                f"in_channels={features.shape[1]} in model; a model that is trained already needs "
+                "images of the size that it was trained with."
             )
         return self.head.embed_image(features)
 

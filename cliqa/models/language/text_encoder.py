@@ -67,7 +67,12 @@ class KeptFeatures:
         key = (texts, *((id(t), t._version, t.device, t.dtype) for t in tensors))
         if self._kept is None or key != self._key:
             device = tensors[0].device.type if tensors else "cpu"
-            with torch.no_grad(), torch.autocast(device, enabled=False):
+            # a tensor of the inference mode could not be part of a graph later
+            with (
+                torch.inference_mode(False),
+                torch.no_grad(),
+                torch.autocast(device, enabled=False),
+            ):
                 features = compute(texts)
             first = features if isinstance(features, Tensor) else features[0]
             if torch._C._functorch.is_functorch_wrapped_tensor(first):

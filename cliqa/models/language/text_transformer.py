@@ -79,7 +79,8 @@ class TextTransformer(TextEncoder):
         key = tuple(texts)
         if key not in self._known:
             found = [encoding.ids for encoding in self._encodings(key)]
-            self._known[key] = torch.tensor(found, device=self.merges.device)
+            with torch.inference_mode(False):  # else no gradient could ever pass by what is kept
+                self._known[key] = torch.tensor(found, device=self.merges.device)
         ids = self._known[key]
         return ids.to(self.merges.device)
 

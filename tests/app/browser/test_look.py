@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def test_a_run_is_shown_with_its_figures_and_numbers(open_page: Open, tmp_path: 
     session.find("#look-matrix img")
     session.find("#look-curves img")
     session.find("#look-forgetting img")
+    session.page.get_by_role("img", name="Models (rows) on data sets (columns)").wait_for()
     session.says("#look-summary", "final SRCC, mean over the learnt data sets")
     before = session.find("#look-matrix img").get_attribute("src")
     session.choose("#look-measure", "PLCC")
@@ -81,6 +83,11 @@ def test_runs_are_compared_and_studies_read(open_page: Open) -> None:
     session.find("#look-comparison img")
     session.says("#look-compare-table", "more/second")
     session.says("#look-matrix-1", "more/second")
+    with session.page.expect_download() as download:
+        session.find("#look-compare-csv").click()
+    assert download.value.suggested_filename == "comparison.csv"
+    names = [line.split(",")[0] for line in download.value.path().read_text().splitlines()]
+    assert names == ["run", "tiny", "more/second"]
     session.page.keyboard.press("Escape")
     session.tab("Studies")
     session.find("#look-study-figure img")
@@ -100,6 +107,30 @@ def test_a_run_that_goes_on_is_followed(open_page: Open, work_root: Path) -> Non
         session.says("#look-state", "seed 41")  # without a click
     finally:
         file.write_text(json.dumps(content))
+
+
+def test_nothing_of_another_run_stays_beside_one_that_cannot_be_read(
+    open_page: Open, work_root: Path
+) -> None:
+    session = open_page()
+    session.tab("Look")
+    session.find("#look-matrix img")
+    file = work_root / "more" / "second" / "results.json"
+    content, written = file.read_text(), file.stat().st_mtime
+    file.write_text("{}")
+    try:
+        session.choose("#look-run", "more/second")
+        session.says("#look-state", "more/second: results.json: 'status' is missing")
+        session.page.locator("#look-matrix img").wait_for(state="hidden")
+        session.page.locator("#look-summary").wait_for(state="hidden")
+        session.choose("#look-run", "tiny")
+        session.find("#look-matrix img")
+        session.tab("Compare")
+        session.choose("#look-others", "more/second")
+        session.says("#look-compare-hint", "more/second: results.json: 'status' is missing")
+    finally:
+        file.write_text(content)
+        os.utime(file, (written, written))  # the lists of other tests have the newest first
 
 
 def test_what_is_shown_stays_where_it_is_from_tab_to_tab(open_page: Open) -> None:

@@ -28,7 +28,7 @@ def test_images_are_dropped_scored_explained_and_saved(
     images = [tiny_data / "a" / f"a0{k}.png" for k in range(3)]
     session.drop("#score-files", [*images, tmp_path / "notes.txt"])
     session.find("#score-go").click()
-    session.says("#score-state", "3 of 4 images scored")
+    session.says("#score-state", "3 of 4 images scored by gated, on the scale of a")
     session.says("#score-table", "notes.txt")
     session.find("#score-gallery .thumbnail-item img")
     assert session.page.locator("#score-gallery .thumbnail-item img").count() == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cliqa.app.tabs.compress_forms import _copy, _file_of
+from cliqa.app.tabs.compress_forms import _copy, _file_of, _notes
 
 
 @pytest.fixture
@@ -55,3 +55,14 @@ def test_openvinos_two_files_are_an_archive_unless_one_is_a_link(folder: Path) -
             "b.xml": b"network",
             "b.bin": b"weights",
         }
+
+
+def test_how_a_file_was_quantized_reads_as_no_choice_among_files() -> None:
+    rows = [
+        {"key": "a-int8", "note": "chosen: uint8, in float the <head>"},
+        {"key": "b", "note": ""},
+        {"key": "c", "note": "cannot be written"},
+    ]
+    found = _notes({"rows": rows})
+    assert "<li>a-int8: uint8, in float the &lt;head&gt;</li><li>c: cannot be written</li>" in found
+    assert _notes({"rows": rows[1:2]}) == ""

@@ -72,8 +72,10 @@ def test_a_classifier_has_its_confusion_and_its_mistakes(
     assert image.visible, note
     note, image = _rank(settings, batch, "x.png")
     assert not image.visible
-    assert "gives classes" in note
+    assert "tells classes apart" in note
     assert str(tmp_path) not in note
     note, steps = _by_experience(settings, batch, "x.png")
     assert steps.visible
     assert str(scored[0].label) in str(steps.value)
+    assert steps.value["headers"] == ["after", "class"]
+    assert "how probable" in note

@@ -197,9 +197,8 @@ def test_clip_gives_the_logits_of_the_whole_clip(
 
 
 def test_another_length_of_features_is_refused(images: Tensor) -> None:
-    with pytest.raises(
-        ModelError, match=r"model\.in_channels=9, but .* Set in_channels=8 in model"
-    ):
+    wrong = r"model\.in_channels=9, .* for images \(16, 16\)\. Set in_channels=8 in model; "
+    with pytest.raises(ModelError, match=wrong):
         model(in_channels=9)(images)
 
 

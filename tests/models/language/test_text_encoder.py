@@ -87,3 +87,13 @@ def test_tensors_of_a_functional_gradient_are_not_kept() -> None:
     slope = grad(lambda w: (w * kept(model, TEXTS)).sum())(torch.ones(()))
     assert float(slope) == float(model.encode(TEXTS).sum())
     assert torch.equal(kept(model, TEXTS) + 0, model.encode(TEXTS))
+
+
+def test_features_first_asked_for_in_inference_mode_fit_into_a_graph_later() -> None:
+    model, kept = encoder(), KeptFeatures()
+    with torch.inference_mode():
+        kept(model, TEXTS)
+    scale = torch.ones((), requires_grad=True)
+    (kept(model, TEXTS) * scale).sum().backward()
+    assert scale.grad is not None
+    assert model.calls == 1

@@ -51,6 +51,14 @@ def test_words_hold_the_text_and_their_mask_its_length() -> None:
     assert torch.equal(ends, model.encode(TEXTS))
 
 
+def test_gradients_pass_texts_that_were_first_read_in_inference_mode() -> None:
+    model = encoder()
+    with torch.inference_mode():
+        model.words(TEXTS)
+    model.words(TEXTS)[0].sum().backward()
+    assert model.embedding.grad is not None
+
+
 def test_tokens_are_readable() -> None:
     assert encoder(vocab_size=2000).tokens(["a photo of a dress."]) == [
         ["_a", "_photo", "_of", "_a", "_dress", ".", "<end>"]
