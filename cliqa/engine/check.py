@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
@@ -198,8 +199,13 @@ def _check_strategy(section: dict[str, Any]) -> None:
     provided = [*BY_ENGINE, *(field.name for field in fields(TrainingOptions))]
     if registry is PLUGINS:
         Place(("cl_strategy",), own, PLUGINS, built=True).check()
-    else:
-        _check_open_ended(own, check_component(registry, own, "cl_strategy", provided))
+        return
+    component = check_component(registry, own, "cl_strategy", provided)
+    _check_open_ended(own, component)
+    check_values = getattr(component, "check_arguments", None)  # what is built with the model only
+    if check_values is not None:
+        known = inspect.signature(check_values).parameters
+        check_values(**{key: value for key, value in own.items() if key in known})
 
 
 def _check_open_ended(own: dict[str, Any], component: Component) -> None:

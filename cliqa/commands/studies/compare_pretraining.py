@@ -56,6 +56,7 @@ def main(args: argparse.Namespace) -> int:
     check_output_folder(args.out)
     from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
     from cliqa.studies.backends.commands import TRAIN  # noqa: PLC0415
+    from cliqa.studies.plan_check import check_plan  # noqa: PLC0415
     from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
         labels_of,
         plan_label_study,
@@ -73,6 +74,8 @@ def main(args: argparse.Namespace) -> int:
         args.pretraining,
     )
     labels = labels_of([Path(f).stem for f in (args.baseline, args.pretrained)], args.labels)
+    for plan in plans.values():  # all numbers of images before the first run
+        check_plan(plan, args.allow_changed_data)
     with options.opened(args.out) as backend:
         failures = [
             failure

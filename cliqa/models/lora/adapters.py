@@ -57,9 +57,7 @@ def inject(
         ConfigError: `rank` or `alpha` is not above 0, or `targets` is empty.
         ModelError: A target matches no layer that can be adapted, or the model has adapters.
     """
-    check_integer("LoRA", 1, rank=rank)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha > 0:
-        raise ConfigError(f"LoRA: alpha must be a number > 0, got {alpha!r}.")
+    check_scale(rank, alpha)
     if lora_layers(model):
         raise ModelError("the model has adapters already. Call merge(model) before injecting more.")
     scale = alpha / (math.sqrt(rank) if rs else rank)
@@ -67,6 +65,17 @@ def inject(
         random = generator(seed, "lora", name)
         adapt(model.get_submodule(name), rank, scale, accumulate, random)
     return lora_layers(model)
+
+
+def check_scale(rank: int, alpha: float) -> None:
+    """Refuse adapters of no rank, or that are scaled by nothing.
+
+    Raises:
+        ConfigError: One of the two is not above 0.
+    """
+    check_integer("LoRA", 1, rank=rank)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha > 0:
+        raise ConfigError(f"LoRA: alpha must be a number > 0, got {alpha!r}.")
 
 
 def target_layers(

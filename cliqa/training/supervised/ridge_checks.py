@@ -7,13 +7,38 @@ from typing import Any
 
 from torch import nn
 
+from cliqa.models.arguments import check_choice, check_integer, check_positive
 from cliqa.models.heads.ridge import RidgeHead
+from cliqa.training.supervised.ridge_solution import ALIGN, CHOSEN
 from cliqa.utils.errors import ConfigError
 
 ALONE = "or leave scenario.online out"
 
 OF_ONE_SET = {"align": (None,), "keep_sets": (None, False), "weighting": (None, "samples")}
 """Arguments that ask which data set an image is from, and the values that do not."""
+
+
+def check_arguments(
+    strength: float | str = "gcv",
+    standardize: str = "image",
+    weighting: str = "samples",
+    align: str | None = None,
+    first_session: int = 0,
+) -> None:
+    """Refuse values of the strategy's own arguments, before there is a model.
+
+    Raises:
+        ConfigError: One is out of range, or an unknown choice.
+    """
+    name = "StreamingRidge"
+    if isinstance(strength, str):
+        check_choice(name, CHOSEN, strength=strength)
+    else:
+        check_positive(name, strength=strength)
+    check_choice(name, ("image", "first"), standardize=standardize)
+    check_choice(name, ("samples", "sets"), weighting=weighting)
+    check_choice(name, ALIGN, align=align)
+    check_integer(name, 0, first_session=first_session)
 
 
 def check_head(model: nn.Module, epochs: int, align: str | None) -> None:
