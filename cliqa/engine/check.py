@@ -33,6 +33,7 @@ from cliqa.evaluation.metrics.avalanche_metrics import NEED_A_SCRIPT
 from cliqa.models.build import check_model, check_unused
 from cliqa.models.weights.start import check_start
 from cliqa.registry import (
+    MODELS,
     PLUGINS,
     SCENARIOS,
     Component,
@@ -114,6 +115,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         yield place.check
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
+    yield lambda: _check_head(config)
     yield lambda: _check_patches(config)
     yield lambda: check_online(config)
     if config.get("load_from"):
@@ -248,6 +250,14 @@ def _check_learner(
     why = cannot_learn(registry, find(registry, section, where), kind)
     if why:
         raise ConfigError(f"{where} '{section['type']}': {why}")
+
+
+def _check_head(config: dict[str, Any]) -> None:
+    """Refuse a head that the strategy cannot train, where the model names its head."""
+    head = config["model"].get("head")
+    check = getattr(strategy_component(config["cl_strategy"])[1], "check_head_type", None)
+    if check is not None and isinstance(head, dict) and "type" in head:
+        check(find(MODELS, head, "model.head"))
 
 
 def _check_metrics(config: dict[str, Any]) -> None:

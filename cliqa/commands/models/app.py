@@ -128,7 +128,7 @@ def _check_limits(args: argparse.Namespace) -> None:
     if not 0 <= args.port <= 65535:
         raise ConfigError(f"--port {args.port}: a port is a number of 0 to 65535.")
     for name in args.allow_host:
-        if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+", name):
+        if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f]*(:[0-9A-Fa-f]*){2,7}", name):
             raise ConfigError(
                 f"--allow-host {name}: give the name alone, without http://, port or path: "
                 "quality.example.org"

@@ -19,6 +19,7 @@ from cliqa.training.state import copied_to
 from cliqa.training.supervised.ridge_checks import (
     check_arguments,
     check_head,
+    check_head_type,
     chunk_mistakes,
     name_of,
 )
@@ -77,6 +78,7 @@ class StreamingRidge(Template):
     takes_chunks = True
     chunk_mistakes = staticmethod(chunk_mistakes)
     check_arguments = staticmethod(check_arguments)
+    check_head_type = staticmethod(check_head_type)
 
     def __init__(
         self,

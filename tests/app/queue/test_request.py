@@ -107,6 +107,8 @@ def test_what_is_not_offered_is_refused(change: dict[str, Any], message: str) ->
         ("EWC", "ewc_lambda", "1", "EWC has no argument 'ewc_lambda' to set here"),
         ("LoRA", "rank", "-1", "LoRA: rank must be an integer >= 1, got -1"),
         ("LoRA", "alpha", "0", "LoRA: alpha must be a number > 0, got 0"),
+        ("StreamingRidge", "strength", "", r"train_epochs=\d+: StreamingRidge uses every sample"),
+        ("StreamingRidge", "strength", "", "the model needs one RidgeHead. Set model.head="),
         ("StreamingRidge", "strength", "-1", "StreamingRidge: strength must be above 0, got -1"),
         ("StreamingRidge", "strength", "abc", "strength must be one of .*, got 'abc'"),
         ("StreamingRidge", "align", "left", "align must be one of .*, got 'left'"),

@@ -42,6 +42,7 @@ def test_mistakes_are_told_before_anything_starts(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cliqa.app.server.serve", lambda *_: pytest.fail("it would listen"))
     (tmp_path / "config").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
