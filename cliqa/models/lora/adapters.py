@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from cliqa.config.suggest import closest
-from cliqa.models.arguments import check_integer
 from cliqa.models.freezing import matches
-from cliqa.models.lora.layer import OWN, LoRALayer, adapt, attach, detach
+from cliqa.models.lora.layer import OWN, LoRALayer, adapt, attach, check_scale, detach
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.seed import generator
 
@@ -65,17 +64,6 @@ def inject(
         random = generator(seed, "lora", name)
         adapt(model.get_submodule(name), rank, scale, accumulate, random)
     return lora_layers(model)
-
-
-def check_scale(rank: int, alpha: float) -> None:
-    """Refuse adapters of no rank, or that are scaled by nothing.
-
-    Raises:
-        ConfigError: One of the two is not above 0.
-    """
-    check_integer("LoRA", 1, rank=rank)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha > 0:
-        raise ConfigError(f"LoRA: alpha must be a number > 0, got {alpha!r}.")
 
 
 def target_layers(

@@ -9,14 +9,8 @@ from torch import nn
 
 from cliqa.models.arguments import check_choice, check_integer, check_share
 from cliqa.models.freezing import check_patterns, matches
-from cliqa.models.lora.adapters import (
-    check_scale,
-    inject,
-    is_adapter,
-    lora_layers,
-    lora_parameters,
-)
-from cliqa.models.lora.layer import LoRALayer, cut_down, refill
+from cliqa.models.lora.adapters import inject, is_adapter, lora_layers, lora_parameters
+from cliqa.models.lora.layer import LoRALayer, check_scale, cut_down, refill
 from cliqa.registry import PLUGINS
 from cliqa.training.adapter_memory import AdapterMemory, InterferenceFree, Orthogonality
 from cliqa.training.importance.quadratic import WeightPenalty
