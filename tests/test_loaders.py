@@ -226,7 +226,6 @@ REVIEWED: dict[str, tuple[str, ...]] = {
         "cliqa/datasets/classes/cifar.py::_first_wrong torchvision.datasets.utils.check_integrity",
         "cliqa/datasets/classes/cifar.py::_open download=download",
         "cliqa/datasets/classes/cifar.py::_open torchvision.datasets.CIFAR10",
-        "cliqa/datasets/classes/cifar.py::_otherwise torchvision.datasets.CIFAR10",
         "cliqa/datasets/classes/cifar.py::_read download=True",
         "cliqa/datasets/classes/cifar.py::_read torchvision.datasets.CIFAR10",
         "cliqa/datasets/classes/cifar.py::_split torchvision.datasets.CIFAR10",

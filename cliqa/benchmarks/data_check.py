@@ -8,17 +8,23 @@ from typing import Any
 
 from cliqa.benchmarks.presets import PRESETS, preset
 from cliqa.benchmarks.random_splits import KEYS, check_split, given_split, with_split
+from cliqa.datasets.classes.cifar_files import CIFAR10, CIFAR100, check_files
+from cliqa.datasets.classes.class_root import class_root
 from cliqa.datasets.classes.fashion_files import fashion_folder
 from cliqa.datasets.clear.layout import detect_layout
 from cliqa.datasets.labels.layouts.layout import declared_scale
 from cliqa.datasets.labels.layouts.parts import listed_files
 from cliqa.datasets.own.examine import examine
+from cliqa.datasets.photo_folder import find_photos
+from cliqa.datasets.storage import MANIFEST
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.mistakes import Mistakes
-from cliqa.utils.paths import home_path
+from cliqa.utils.paths import check_output_folder, home_path
 
 logger = get_logger(__name__)
+
+CIFAR = {"SplitCIFAR10": CIFAR10, "SplitCIFAR100": CIFAR100}
 
 UNSEEN = "evaluate_only"
 """The key of data sets that are tested on and never trained on: in every random split the same."""
@@ -46,15 +52,17 @@ TYPES: dict[str, tuple[type, ...]] = {
 def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     """Read the label files of a config's own data sets, and look for all data sets' folders.
 
-    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets, of
-    CLEAR and of Fashion-MNIST the folder, as reading them takes torch.
+    Of a `ScoreFile` everything is checked that does not need its pixels; of other data sets and of
+    streams of classes the folder or the files' names, as reading them takes torch. What a config
+    has downloaded need not be there; of what it has generated the photographs must, and the place.
 
     Args:
         config: A loaded config.
         tell: Log what the label files hold: images, splits, repeated rows.
 
     Raises:
-        ConfigError: The scenario asks for all random splits at once.
+        ConfigError: The scenario asks for all random splits at once, or has data generated where
+            nothing can be written.
         DatasetError: With a line for every mistake in every data set.
     """
     scenario = config.get("scenario")
@@ -62,12 +70,9 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
         return
     check_split(*(scenario.get(key) for key in KEYS))
     if scenario.get("generate") is not None:
+        _check_generated(scenario)
         return
-    name, whole = scenario.get("type"), scenario.get("dataset_root")
-    if name == "CLEAR" and isinstance(whole, str):
-        detect_layout(home_path(whole))
-    if name == "SplitFashionMNIST" and isinstance(whole, str) and not scenario.get("download"):
-        fashion_folder(whole)
+    _check_classes(scenario)
     mistakes, lines = Mistakes(), []
     split = scenario.get("split_index")
     for where, section in _sections(scenario):
@@ -93,6 +98,42 @@ def check_data(config: Mapping[str, Any], tell: bool = False) -> None:
     mistakes.raise_as(DatasetError)
     for line in lines if tell else ():
         logger.info("%s", line)
+
+
+def _check_classes(scenario: Mapping[str, Any]) -> None:
+    """Look for the files of a stream of classes.
+
+    Raises:
+        DatasetError: They are missing, and the scenario does not download them.
+    """
+    name, root = scenario.get("type"), scenario.get("dataset_root")
+    if not isinstance(root, str):
+        return
+    if name == "CLEAR":
+        detect_layout(home_path(root))
+    if name == "SplitFolder":
+        class_root(root)
+    if scenario.get("download"):
+        return
+    if name == "SplitFashionMNIST":
+        fashion_folder(root)
+    if name in CIFAR:
+        check_files(CIFAR[name], root)
+
+
+def _check_generated(scenario: Mapping[str, Any]) -> None:
+    """Look for what data are generated from, and for a place for them.
+
+    Raises:
+        ConfigError: The place cannot be written to.
+        DatasetError: There are too few photographs.
+    """
+    section, root = scenario["generate"], scenario.get("dataset_root")
+    photos = section.get("photos") if isinstance(section, Mapping) else None
+    if isinstance(photos, str):
+        find_photos(photos)
+    if isinstance(root, str) and not (home_path(root) / MANIFEST).is_file():
+        check_output_folder(home_path(root), "scenario.dataset_root")
 
 
 def _sections(scenario: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

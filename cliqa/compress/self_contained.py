@@ -23,6 +23,7 @@ from cliqa.engine.work_dir.checkpoints import find_checkpoint
 from cliqa.inference.evaluation_request import scale_of, scales_of
 from cliqa.inference.exported_model import ExportedModel
 from cliqa.inference.predict import Predictor
+from cliqa.utils.arguments import check_range
 from cliqa.utils.errors import CliqaError, ConfigError, ModelError
 from cliqa.utils.locks import temporary_folder
 from cliqa.utils.paths import check_output_file
@@ -140,9 +141,7 @@ def _scale(
             raise ConfigError("--scale, --dataset: this model gives classes, not scores.")
         return Scale(0, 1), ""
     if scale is not None:
-        if not scale[0] < scale[1]:
-            raise ConfigError(f"--scale {scale[0]:g} {scale[1]:g}: LOW must be below HIGH.")
-        return Scale(*scale), ""
+        return Scale(*check_range("--scale", scale)), ""
     if dataset is not None:
         return scale_of(scenario_of(about, plain), dataset), ""
     known = set(scales_of(scenario_of(about, plain)).values())

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cliqa.datasets.photo_folder import find_photos
 from cliqa.datasets.storage import progress
 from cliqa.demo_data.campaigns import CAMPAIGNS, Campaign
 from cliqa.demo_data.degraded_images import DegradedImage, degrade_photo, degrade_scene
 from cliqa.demo_data.file_names import Names, draw_names
 from cliqa.demo_data.generator import check_numbers, write_once
-from cliqa.demo_data.photos import PhotosBySplit, assign_photos, find_photos, fingerprint
+from cliqa.demo_data.photos import PhotosBySplit, assign_photos, fingerprint
 from cliqa.demo_data.ratings import RatedImage
 from cliqa.registry import GENERATORS
 from cliqa.utils.errors import ConfigError
@@ -89,8 +90,7 @@ class DemoData:
         Raises:
             DatasetError: As `write_once`, or a photograph is wrong.
         """
-        wanted = 3 * len(CAMPAIGNS)
-        photos = [] if self.photos is None else find_photos(self.photos, wanted)
+        photos = [] if self.photos is None else find_photos(self.photos)
         digest = fingerprint(photos) if photos else None  # names and sizes, not the folder
         arguments = {**asdict(self), "photos": digest, "version": _VERSION}
         write_once(root, arguments, _Writer(self, photos).write)

@@ -10,41 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cliqa.datasets.image_listing import find_path, list_images, log_others
 from cliqa.datasets.splits import seeded_splits
 from cliqa.transforms.decode import read_image
-from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import DatasetError
-from cliqa.utils.paths import home_path
 
 PhotosBySplit = dict[str, list[Path]]
 """One data set's photographs by split."""
-
-
-def find_photos(folder: str | Path, wanted: int) -> list[Path]:
-    """Return the image files of a folder (not of its subfolders), sorted by name.
-
-    Raises:
-        DatasetError: There is no such folder, or it has fewer images than `wanted`.
-    """
-    path = find_path(home_path(folder))
-    if not path.is_dir():
-        raise DatasetError(f"photos: no folder {path} (from {Path.cwd()}).")
-    others: list[str] = []
-    found = sorted(map(Path, list_images(path, others, recursive=False)))
-    log_others(path, others)
-    if not found:
-        raise DatasetError(
-            f"photos: no image in {path}. Files that end with {', '.join(IMAGE_SUFFIXES)} "
-            "count, those in subfolders do not."
-        )
-    if len(found) < wanted:
-        raise DatasetError(
-            f"photos: {path} has {len(found)} photographs, at least {wanted} are needed: train, "
-            "val and test of three data sets share none. Add photographs, or leave photos out to "
-            "have scenes painted."
-        )
-    return found
 
 
 def fingerprint(photos: Sequence[Path]) -> str:

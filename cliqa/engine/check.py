@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
@@ -32,6 +33,7 @@ from cliqa.evaluation.metrics.avalanche_metrics import NEED_A_SCRIPT
 from cliqa.models.build import check_model, check_unused
 from cliqa.models.weights.start import check_start
 from cliqa.registry import (
+    MODELS,
     PLUGINS,
     SCENARIOS,
     Component,
@@ -113,6 +115,7 @@ def _checks(config: dict[str, Any]) -> Iterable[Check]:
         yield place.check
     yield lambda: _check_metrics(config)
     yield lambda: _check_learners(config)
+    yield lambda: _check_head(config)
     yield lambda: _check_patches(config)
     yield lambda: check_online(config)
     if config.get("load_from"):
@@ -198,8 +201,13 @@ def _check_strategy(section: dict[str, Any]) -> None:
     provided = [*BY_ENGINE, *(field.name for field in fields(TrainingOptions))]
     if registry is PLUGINS:
         Place(("cl_strategy",), own, PLUGINS, built=True).check()
-    else:
-        _check_open_ended(own, check_component(registry, own, "cl_strategy", provided))
+        return
+    component = check_component(registry, own, "cl_strategy", provided)
+    _check_open_ended(own, component)
+    check_values = getattr(component, "check_arguments", None)  # what is built with the model only
+    if check_values is not None:
+        known = inspect.signature(check_values).parameters
+        check_values(**{key: value for key, value in own.items() if key in known})
 
 
 def _check_open_ended(own: dict[str, Any], component: Component) -> None:
@@ -242,6 +250,14 @@ def _check_learner(
     why = cannot_learn(registry, find(registry, section, where), kind)
     if why:
         raise ConfigError(f"{where} '{section['type']}': {why}")
+
+
+def _check_head(config: dict[str, Any]) -> None:
+    """Refuse a head that the strategy cannot train, where the model names its head."""
+    head = config["model"].get("head")
+    check = getattr(strategy_component(config["cl_strategy"])[1], "check_head_type", None)
+    if check is not None and isinstance(head, dict) and "type" in head:
+        check(find(MODELS, head, "model.head"))
 
 
 def _check_metrics(config: dict[str, Any]) -> None:

@@ -105,13 +105,23 @@ def generate(scenario: dict[str, Any]) -> None:
     """
     if scenario.get("generate") is not None:
         generator = build_component(GENERATORS, scenario["generate"], "scenario.generate")
-        root = home_path(scenario.get("dataset_root") or ".")
-        if untrusted_source() and not (root / MANIFEST).is_file():
-            raise TrustError(
-                f"{root}: its data are not there, and {untrusted_source()} would have them "
-                f"generated in that folder. {TRUST}"
-            )
-        generator.write(root)
+        check_may_generate(scenario)
+        generator.write(home_path(scenario.get("dataset_root") or "."))
+
+
+def check_may_generate(scenario: Mapping[str, Any]) -> None:
+    """Refuse to let a file that is not trusted have data generated.
+
+    Raises:
+        TrustError: It asks for that, and the data are not there.
+    """
+    root = home_path(scenario.get("dataset_root") or ".")
+    asked = scenario.get("generate") is not None and untrusted_source()
+    if asked and not (root / MANIFEST).is_file():
+        raise TrustError(
+            f"{root}: its data are not there, and {asked} would have them generated in that "
+            f"folder. {TRUST}"
+        )
 
 
 def build_data_sets(scenario: dict[str, Any], learnt: Sequence[str] = ()) -> list[QualityDataset]:

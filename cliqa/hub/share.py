@@ -28,8 +28,9 @@ from cliqa.hub.facts import Facts, gather
 from cliqa.hub.licences import Licence
 from cliqa.hub.private import check_no_secret
 from cliqa.hub.remote import check_access, upload
+from cliqa.hub.source import check_run_folder
 from cliqa.inference.image_model import model_from_state
-from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError
+from cliqa.utils.errors import CheckpointError, CliqaError
 from cliqa.utils.io import to_json, write_json, write_text
 from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import check_new_folder
@@ -122,8 +123,7 @@ def _read(run: Path, repository: str, licence: Licence) -> tuple[dict[str, Any],
     """
     if holds_shared_model(run):
         raise CheckpointError(f"{run}: shared already. Send it: hf upload {repository} {run} .")
-    if not run.is_dir():
-        raise ConfigError(f"{run}: give the work_dir of a run, with its results.json.")
+    check_run_folder(run)
     path = find_checkpoint(run)
     state = load_run(path)
     facts = gather(run, state, repository, licence)

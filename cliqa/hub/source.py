@@ -1,4 +1,4 @@
-"""A model's source on this machine, downloaded from the Hub where it is an address of it."""
+"""A model's source on this machine: a run's folder, or what is downloaded from the Hub."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cliqa.hub.address import OnHub, on_hub
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 
 logger = get_logger(__name__)
@@ -33,3 +34,13 @@ def on_this_machine(source: S) -> S | Path:
     pinned = OnHub(found.repository, commit)
     logger.info("%s: revision %s (%s names it for good)", found, commit[:12], pinned)
     return folder
+
+
+def check_run_folder(run: str | Path) -> None:
+    """Refuse to share what is no folder, before anything slow is imported.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not Path(run).is_dir():
+        raise ConfigError(f"{run}: give the work_dir of a run, with its results.json.")

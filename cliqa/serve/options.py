@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from cliqa.utils.arguments import check_at_least, check_scale
+from cliqa.utils.arguments import check_at_least, check_at_most, check_scale
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.system.ports import check_port
 
@@ -14,8 +14,15 @@ MIB = 2**20
 PENDING = 4
 """Bodies of the largest size whose bytes a process may hold at once."""
 
-MOST_PROCESSES = 256
-"""More than any machine's cores are a slip of the finger."""
+MOST = {
+    "processes": 256,
+    "batch_size": 4096,
+    "queue": 1_000_000,
+    "max_bytes": 64 * 1024 * MIB,
+    "max_pixels": 10_000_000_000,
+    "timeout": 86_400,
+}
+"""More than any machine keeps is a slip of the finger: it would end a request with the memory."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +82,17 @@ class ServiceOptions:
         """
         for option in ("processes", "batch_size", "queue", "max_images", "max_bytes", "max_pixels"):
             check_at_least(1, f"--{option.replace('_', '-')}", getattr(self, option))
-        check_at_least(0, "--max-wait", self.max_wait)
+        check_at_least(0, "--max-wait", 1000 * self.max_wait)
         check_at_least(0.1, "--timeout", self.timeout)
+        for option, most in MOST.items():
+            check_at_most(most, f"--{option.replace('_', '-')}", getattr(self, option))
+        if self.max_wait >= self.timeout:
+            raise ConfigError(
+                f"--max-wait {1000 * self.max_wait:g}: an image would wait for others until the "
+                f"--timeout of {self.timeout:g} s is over. Give milliseconds, e.g. 5."
+            )
         check_scale(self.scale, self.dataset)
         check_port(self.port)
-        if self.processes > MOST_PROCESSES:
-            raise ConfigError(f"--processes {self.processes}: at most {MOST_PROCESSES}.")
         if self.max_images > self.queue:
             raise ConfigError(
                 f"--max-images {self.max_images}: a request of so many would never fit into the "

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,11 @@ from typing import Any
 from cliqa.config.load import load_config
 from cliqa.deploy.search.options import deploy_options
 from cliqa.engine.pretrain.run import ENCODER
-from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.checkpoints import find_checkpoint, load_run
-from cliqa.engine.work_dir.data_record import DataRecord, read_record, record_of
-from cliqa.engine.work_dir.same_run import OPTION, check_same_texts, differing_keys, listed
+from cliqa.engine.work_dir.same_run import check_same_texts, differing_keys, listed
 from cliqa.evaluation.records.results import FILE_NAME, load_results
 from cliqa.evaluation.records.study_deployed import read_deployments
-from cliqa.utils.checkpoint import load_checkpoint
-from cliqa.utils.errors import CheckpointError, CliqaError, ConfigError, DatasetError
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
 from cliqa.utils.paths import home_path
 
@@ -153,74 +149,3 @@ class PlannedRun:
         if not source or self.before is not None:
             return None
         return home_path(source["path"] if isinstance(source, Mapping) else source)
-
-
-def check_starts(runs: Iterable[PlannedRun]) -> None:
-    """Refuse runs whose ``load_from`` is missing or damaged, before any of them is trained.
-
-    Raises:
-        CheckpointError: With what to train first.
-    """
-    for path, run in {run.start: run for run in runs}.items():
-        if path is not None and not path.is_file():
-            raise CheckpointError(
-                f"{run.file}: load_from: {path} is missing. Train it first ("
-                "cliqa train CONFIG), or give its pretraining's config, which is then run for "
-                "every seed: --pretraining cliqa::qualiclip_demo.py"
-            )
-        if path is not None:
-            load_checkpoint(path)
-
-
-def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[str]:
-    """Refuse to keep finished runs if the data have changed since: new runs would use other data.
-
-    Every scenario's data are read once; nothing is read where no run has finished. Runs that have
-    not finished check their data when they resume. Where changes are allowed, the runs are kept,
-    and notes for the study's table are returned.
-
-    Raises:
-        CheckpointError: The data of a run have changed, with what has changed.
-    """
-    present: dict[str, DataRecord | None] = {}
-    notes: list[str] = []
-    for run in runs:
-        then = read_record(load_results(run.folder).get("data"), run.folder)
-        if then is None:
-            logger.warning("%s: holds no record of its data: they may have changed since", run)
-            continue
-        key = json.dumps(run.config["scenario"], default=str, sort_keys=True)
-        if key not in present:
-            present[key] = _present(run)
-        now = present[key]
-        if now is None or not then.differences(now):
-            continue
-        changes = ". ".join(_changes(run, then, now))
-        if not allowed:
-            raise CheckpointError(
-                f"{run.folder}: {run}: its data have changed: {changes}. Restore the data, choose "
-                f"another folder with --out, or keep the run with {OPTION}."
-            )
-        notes.append(f"{run} is kept, and its data have changed: {changes} ({OPTION})")
-        logger.warning("%s", notes[-1])
-    return notes
-
-
-def _present(run: PlannedRun) -> DataRecord | None:
-    """Return the record of a run's present data, None if they are missing."""
-    scenario: dict[str, Any] = dict(run.config["scenario"])
-    try:
-        return record_of(build_benchmark(scenario))
-    except DatasetError as error:
-        logger.warning("finished runs are kept, and their data cannot be checked: %s", error)
-        return None
-
-
-def _changes(run: PlannedRun, then: DataRecord, now: DataRecord) -> list[str]:
-    """Return what has changed; image by image if the run's checkpoint is there."""
-    try:
-        path = find_checkpoint(run.folder)
-        whole = read_record(load_run(path).get("data"), path)
-    except CliqaError:
-        whole = None
-    return (whole or then).differences(now) or then.differences(now)

@@ -11,7 +11,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from cliqa.benchmarks.data_check import check_data
 from cliqa.config.trust import is_trusting
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.engine.work_dir.same_run import OPTION
@@ -24,7 +23,8 @@ from cliqa.studies.backends.commands import Backend, Command, Program
 from cliqa.studies.backends.local import Local
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import Plan, plan_study
-from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
+from cliqa.studies.plan_check import check_plan
+from cliqa.studies.planned_run import PlannedRun
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.io import write_json, write_text
 from cliqa.utils.logging import get_logger
@@ -76,11 +76,7 @@ def run_study(
         ArtifactError: Another study is running in the folder.
         Interrupted: SIGINT or SIGTERM came; every process has ended, and the next call continues.
     """
-    finished = [run for run in plan.runs if run.is_finished()]
-    check_starts(run for run in plan.runs if run not in finished)
-    plan.notes[:] = check_study_data(finished, allow_changed_data)
-    for run in {run.file: run for run in plan.runs if run not in finished}.values():
-        check_data(run.config)  # a mistake leaves no folder behind
+    check_plan(plan, allow_changed_data)  # a mistake leaves no folder behind
     backend = backend or Local()
     with only_one(plan.out, "study"):
         waiting = [run for run in plan.runs if not run.is_finished()]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from cliqa.benchmarks.data_check import check_data
 from cliqa.deploy.libraries import library
 from cliqa.engine.streams import build_benchmark
 from cliqa.engine.work_dir.holding import only_one
 from cliqa.engine.work_dir.same_run import OPTION
 from cliqa.studies.backends.commands import Backend, Program
 from cliqa.studies.backends.local import Local
-from cliqa.studies.planned_run import PlannedRun, check_starts, check_study_data
+from cliqa.studies.plan_check import check_starts, check_study_data, check_waiting_data
+from cliqa.studies.planned_run import PlannedRun
 from cliqa.studies.study import command_of, reason_of
 from cliqa.studies.trial import Trial
 from cliqa.studies.tuning import Measure, Tuning, run_tuning
@@ -53,8 +53,9 @@ def tune(
     """
     library("optuna", extra="tune")
     trials = load_trials(tuning)
-    check_starts([tuning.run(Trial(0, {}), tuning.seeds[0])])
-    check_data(tuning.settings)
+    plain = [tuning.run(Trial(0, {}), tuning.seeds[0])]
+    check_starts(plain)
+    check_waiting_data(plain)
     check_validation(tuning)
     known = [tuning.run(trial, int(seed)) for trial in trials for seed in trial.reached]
     check_study_data([run for run in known if run.folder.is_dir()], allow_changed_data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,17 @@ def seed(text: str) -> int:
     """
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an integer >= 0, got {text!r}")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """Return a whole number.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none: ``1e3`` and ``8.0`` are not, lest ``1e-3`` were 0.
+    """
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"expected a whole number such as 1000, got {text!r}")
     return int(text)
 
 
@@ -239,11 +251,11 @@ def check_range(option: str, given: Sequence[float] | None) -> tuple[float, floa
     """Return the LOW and HIGH of an option, 0 and 1 if it is not given.
 
     Raises:
-        ConfigError: LOW is not below HIGH.
+        ConfigError: LOW is not below HIGH, or one of them is infinite.
     """
     low, high = given or (0.0, 1.0)
-    if not low < high:
-        raise ConfigError(f"{option} {low:g} {high:g}: LOW must be below HIGH.")
+    if not -math.inf < low < high < math.inf:
+        raise ConfigError(f"{option} {low:g} {high:g}: LOW must be below HIGH, both finite.")
     return low, high
 
 
@@ -267,3 +279,14 @@ def check_at_least(least: float, option: str, *given: float | None) -> None:
     for value in given:
         if value is not None and not value >= least:
             raise ConfigError(f"{option} {value:g}: must be at least {least:g}.")
+
+
+def check_at_most(most: float, option: str, *given: float | None) -> None:
+    """Refuse values of an option above `most`; None is a value that is not given.
+
+    Raises:
+        ConfigError: A value is higher.
+    """
+    for value in given:
+        if value is not None and value > most:
+            raise ConfigError(f"{option} {value:g}: at most {most:.12g}.")

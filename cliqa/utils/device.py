@@ -44,21 +44,30 @@ def resolve_device(name: str) -> torch.device:
     Raises:
         ConfigError: The name is unknown, or the machine has no such GPU.
     """
+    index = check_device(name)
     import torch  # noqa: PLC0415  takes seconds
 
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     if name == "cpu":
         return torch.device("cpu")
-    match = re.fullmatch(r"cuda(?::(\d+))?", name)
-    if match is None:
-        raise ConfigError(f"--device {name}: unknown device. Use auto, cpu, cuda or cuda:N.")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    index = int(match.group(1) or 0)
     if index >= count:
         have = f"{count} GPU(s), cuda:0 to cuda:{count - 1}" if count else "no GPU for PyTorch"
         raise ConfigError(f"--device {name}: this machine has {have}. Use --device auto or cpu.")
     return torch.device("cuda", index)
+
+
+def check_device(name: str) -> int:
+    """Return the number of the GPU that a name means, 0 where it means none, without torch.
+
+    Raises:
+        ConfigError: The name is unknown.
+    """
+    match = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,9}))?", name)
+    if match is None:
+        raise ConfigError(f"--device {name}: unknown device. Use auto, cpu, cuda or cuda:N.")
+    return int(match.group(1) or 0)
 
 
 def processor_name() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cliqa.benchmarks.data_check import check_data
-from cliqa.utils.errors import DatasetError
+from cliqa.utils.errors import ConfigError, DatasetError
 from tests.datasets.own.conftest import Own, own
 
 __all__ = ["own"]  # the fixture
@@ -83,6 +83,42 @@ def test_fashion_mnist_without_its_files(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="none/FashionMNIST/raw: Fashion-MNIST needs train-im"):
         check_data({"scenario": scenario})
     check_data({"scenario": {**scenario, "download": True}})
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("SplitCIFAR10", "cifar-10-batches-py/data_batch_1 is missing: CIFAR-10 is not complete"),
+        ("SplitCIFAR100", "cifar-100-python/train is missing: CIFAR-100 is not complete"),
+        ("SplitFolder", "none: no such folder .*one folder per class"),
+    ],
+)
+def test_streams_of_classes_without_their_files(name: str, message: str, tmp_path: Path) -> None:
+    scenario = {"type": name, "dataset_root": str(tmp_path / "none")}
+    with pytest.raises(DatasetError, match=message):
+        check_data({"scenario": scenario})
+    if name != "SplitFolder":
+        check_data({"scenario": {**scenario, "download": True}})
+
+
+def test_data_that_a_config_generates_need_not_be_there(tmp_path: Path) -> None:
+    scenario = {"type": "QualityStream", "dataset_root": str(tmp_path / "new" / "data")}
+    check_data({"scenario": {**scenario, "generate": {"type": "DemoData"}}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_data_are_generated_from_must_be_there(tmp_path: Path) -> None:
+    made = {"type": "DemoData", "photos": str(tmp_path / "none")}
+    with pytest.raises(DatasetError, match=r"photos: no folder .*none .*generate\.photos"):
+        check_data({"scenario": {"dataset_root": str(tmp_path / "new"), "generate": made}})
+
+
+def test_generated_data_need_a_place_unless_they_are_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    root = tmp_path / "file" / "data"
+    scenario = {"dataset_root": str(root), "generate": {"type": "DemoData"}}
+    with pytest.raises(ConfigError, match=r"scenario\.dataset_root .*file is a file, not a folder"):
+        check_data({"scenario": scenario})
 
 
 def test_neither_guess_nor_check_imports_torch() -> None:

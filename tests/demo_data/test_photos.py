@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cliqa.demo_data.photos import assign_photos, crop_photo, find_photos, fingerprint
+from cliqa.datasets.photo_folder import find_photos
+from cliqa.demo_data.photos import assign_photos, crop_photo, fingerprint
 from cliqa.utils.errors import DatasetError
 
 
@@ -21,20 +22,6 @@ def folder(tmp_path: Path) -> Path:
             Image.new("RGB", (60, 40), (200, 100, 50)).save(file, "PNG")
     (tmp_path / "notes.txt").write_text("notes")
     return tmp_path
-
-
-def test_images_of_the_folder_itself_are_found_by_name(folder: Path) -> None:
-    assert [path.name for path in find_photos(folder, 4)] == ["a.jpg", "b.PNG", "c.bmp", "d.webp"]
-
-
-def test_folders_without_enough_photographs_are_named(folder: Path) -> None:
-    with pytest.raises(DatasetError, match="photos: no folder .*missing"):
-        find_photos(folder / "missing", 1)
-    (folder / "empty").mkdir()
-    with pytest.raises(DatasetError, match="photos: no image in .*those in subfolders do not"):
-        find_photos(folder / "empty", 1)
-    with pytest.raises(DatasetError, match="has 4 photographs, at least 9 are needed"):
-        find_photos(folder, 9)
 
 
 def test_the_fingerprint_knows_names_and_sizes_but_not_the_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ from cliqa.deploy.search.options import deploy_options
 from cliqa.engine.train import train
 from cliqa.studies.bracket import Bracket
 from cliqa.studies.plan import Plan, plan_study
-from cliqa.studies.planned_run import check_study_data
+from cliqa.studies.plan_check import check_study_data
 from cliqa.studies.study import run_study, write_study
 from cliqa.utils.errors import CheckpointError
 from cliqa.utils.io import write_json

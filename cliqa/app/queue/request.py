@@ -136,7 +136,7 @@ def _arguments(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, text in request.arguments.items():
         if name not in known:
-            raise ConfigError(f"{request.method} has no argument '{ascii(name)[:40]}' to set here.")
+            raise ConfigError(f"{request.method} has no argument {ascii(name)[:40]} to set here.")
         if not isinstance(text, str):
             raise ConfigError(f"{request.method}, {name}: a text is expected.")
         if not text.strip():

@@ -10,6 +10,7 @@ from cliqa.app.errors import short_paths
 from cliqa.app.parts import hint, how_to_train, on, opened
 from cliqa.app.queue.job import FAILED, FINISHED, UNFINISHED, Job
 from cliqa.app.queue.jobs import Jobs
+from cliqa.app.queue.ready import check_search
 from cliqa.app.queue.search import BACKENDS, PRECISION_KINDS, PRUNINGS, TARGETS, Search
 from cliqa.app.settings import Settings, changed_at, forget_searches
 from cliqa.app.tabs.compress_forms import forms_panel
@@ -73,8 +74,10 @@ def compress_tab(settings: Settings) -> None:
         return gr.Dropdown(known, value=kept if kept in known else next(iter(known), None))
 
     def begin(name: object, on_target: Any, most: Any, *lists: Any) -> None:  # noqa: ANN401
-        settings.path_of(name)
-        jobs.add_search(Search(str(name), on_target, most, *(tuple(each or ()) for each in lists)))
+        folder = settings.path_of(name)
+        search = Search(str(name), on_target, most, *(tuple(each or ()) for each in lists))
+        check_search(search, folder)
+        jobs.add_search(search)
 
     def end(name: object) -> None:
         for job in jobs.searches_of(name):

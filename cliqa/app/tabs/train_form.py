@@ -19,6 +19,7 @@ from cliqa.app.queue.request import (
     config_of,
 )
 from cliqa.app.settings import Settings
+from cliqa.benchmarks.data_check import check_data
 from cliqa.config.values import format_config
 from cliqa.utils.errors import ConfigError
 
@@ -141,6 +142,7 @@ def form_panel(settings: Settings, jobs: Jobs, streams: Mapping[str, Stream]) ->
 
     def add(called: str | None, *values: Any) -> list[Any]:  # noqa: ANN401
         config = config_of(_request(values), streams)
+        check_data(config)  # its turn may come hours later
         wanted = (called or "").strip() or _proposal(values[0], values[2])
         job = jobs.add(wanted, config, settings.device)
         gr.Info(f"{job.name} is in the queue.", duration=4)

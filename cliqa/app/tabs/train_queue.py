@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -24,6 +25,7 @@ from cliqa.app.queue.job import (
 )
 from cliqa.app.queue.jobs import Jobs
 from cliqa.app.queue.progress import Progress, progress_of
+from cliqa.app.queue.ready import resume_checked
 from cliqa.evaluation.records.results import main_measure
 from cliqa.utils.errors import ArtifactError
 from cliqa.visualization.history import draw_history, load_metrics
@@ -132,7 +134,7 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
     on([timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
     on(stamp.change, draw, [chosen], [matrix, curves], quiet=True)
     on(added.change, choose, [added], [chosen], quiet=True)
-    for button, act in ((stop, jobs.stop), (resume, jobs.resume)):
+    for button, act in ((stop, jobs.stop), (resume, partial(resume_checked, jobs))):
         done = on(button.click, act, [chosen], [])
         after(done, look, [chosen], [chosen, *shown])
     on(remove.click, forget, [chosen], [chosen])

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from cliqa.config.trust import trusting
-from cliqa.utils.arguments import add_arguments, check_at_least
+from cliqa.utils.arguments import add_arguments, check_at_least, check_at_most, whole
 from cliqa.utils.cli import command
+from cliqa.utils.device import check_device
 from cliqa.utils.errors import ConfigError
-from cliqa.utils.paths import shipped_configs
+from cliqa.utils.paths import check_output_folder, shipped_configs
 from cliqa.utils.system.extras import install_extra
 from cliqa.utils.system.ports import check_port
 
 MB = 2**20
+
+MOST_IMAGES, MOST_JOBS, MOST_MB = 1_000_000, 256, 65_536
+"""More is a slip of the finger."""
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -37,7 +42,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "the package where there is no such folder)",
     )
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="runs that train at a time (default: 1)"
+        "--jobs", type=whole, default=1, metavar="N", help="runs that train at a time (default: 1)"
     )
     parser.add_argument(
         "--read-only",
@@ -57,7 +62,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="address to listen at (default: 127.0.0.1, this machine alone; there is no password)",
     )
     parser.add_argument(
-        "--port", type=int, default=7860, help="port (default: 7860; 0: a free one)"
+        "--port", type=whole, default=7860, help="port (default: 7860; 0: a free one)"
     )
     parser.add_argument(
         "--allow-host",
@@ -70,7 +75,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--max-upload-mb", type=float, default=50, help="largest uploaded file (default: 50)"
     )
     parser.add_argument(
-        "--max-images", type=int, default=500, help="most images scored at once (default: 500)"
+        "--max-images", type=whole, default=500, help="most images scored at once (default: 500)"
     )
     add_arguments(parser, "--device", "--trust")
     return parser.parse_args(argv)
@@ -79,18 +84,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 @command(parse_args, trusting)
 def main(args: argparse.Namespace) -> None:
     """Serve the app until Ctrl-C."""
-    check_at_least(1, "--max-images", args.max_images)
-    check_at_least(1, "--jobs", args.jobs)
-    check_at_least(0.001, "--max-upload-mb", args.max_upload_mb)
-    check_port(args.port)
-    if args.work_dirs.exists() and not args.work_dirs.is_dir():
-        raise ConfigError(f"--work-dirs {args.work_dirs}: is a file, not a folder.")
-    if args.images is not None and not args.images.is_dir():
-        raise ConfigError(f"--images {args.images}: no such folder.")
-    if args.configs is None:
-        args.configs = Path("config") if Path("config").is_dir() else shipped_configs()
-    if not args.configs.is_dir():
-        raise ConfigError(f"--configs {args.configs}: no such folder. Give that of your configs.")
+    check_device(args.device)
+    _check_limits(args)
+    _check_folders(args)
     try:
         from cliqa.app.server import serve  # noqa: PLC0415  gradio takes seconds
         from cliqa.app.settings import Settings  # noqa: PLC0415
@@ -114,4 +110,51 @@ def main(args: argparse.Namespace) -> None:
         parallel=args.jobs,
         read_only=args.read_only,
     )
-    serve(settings, args.host, args.port, args.allow_host)
+    serve(settings, args.host, args.port, [name.lower() for name in args.allow_host])
+
+
+def _check_limits(args: argparse.Namespace) -> None:
+    """Refuse numbers out of range, and names that no request can have.
+
+    Raises:
+        ConfigError: With the option.
+    """
+    limits = (
+        ("--max-images", 1, MOST_IMAGES, args.max_images),
+        ("--jobs", 1, MOST_JOBS, args.jobs),
+        ("--max-upload-mb", 0.001, MOST_MB, args.max_upload_mb),
+    )
+    for option, least, most, value in limits:
+        check_at_least(least, option, value)
+        check_at_most(most, option, value)
+    check_port(args.port)
+    for name in args.allow_host:
+        if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f]*(:[0-9A-Fa-f]*){2,7}", name):
+            raise ConfigError(
+                f"--allow-host {name}: give the name alone, without http://, port or path: "
+                "quality.example.org"
+            )
+
+
+def _check_folders(args: argparse.Namespace) -> None:
+    """Refuse folders that are missing or cannot be written to; find that of the configs.
+
+    Raises:
+        ConfigError: With the option.
+    """
+    if not args.read_only:
+        check_output_folder(args.work_dirs, "--work-dirs")
+    elif not args.work_dirs.is_dir():
+        raise ConfigError(
+            f"--work-dirs {args.work_dirs}: no such folder, and --read-only shows what is there. "
+            "Give the folder of your runs."
+        )
+    if args.images is not None and not args.images.is_dir():
+        raise ConfigError(f"--images {args.images}: no such folder.")
+    given = args.configs is not None
+    if not given:
+        args.configs = Path("config") if Path("config").is_dir() else shipped_configs()
+    if not args.configs.is_dir():
+        raise ConfigError(f"--configs {args.configs}: no such folder. Give that of your configs.")
+    if given and not any(args.configs.glob("*.py")):
+        raise ConfigError(f"--configs {args.configs}: no config (*.py) is in it. Give another.")

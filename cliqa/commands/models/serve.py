@@ -9,7 +9,7 @@ from typing import Any
 from cliqa.config.trust import trusting
 from cliqa.hub.source import on_this_machine
 from cliqa.serve.options import ServiceOptions
-from cliqa.utils.arguments import SCALE, add_arguments
+from cliqa.utils.arguments import SCALE, add_arguments, whole
 from cliqa.utils.cli import command
 from cliqa.utils.paths import named_checkpoint
 
@@ -27,11 +27,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "anyone who reaches it may score images",
     )
     parser.add_argument(
-        "--port", type=int, default=ServiceOptions.port, help="default: 8000; 0 for a free one"
+        "--port", type=whole, default=ServiceOptions.port, help="default: 8000; 0 for a free one"
     )
     parser.add_argument(
         "--processes",
-        type=int,
+        type=whole,
         metavar="N",
         help="each with a copy of the model (default: one a usable core)",
     )
@@ -78,7 +78,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _count(default: int, text: str) -> dict[str, Any]:
     """Return how a limit is parsed."""
-    return {"type": int, "default": default, "metavar": "N", "help": f"{text} (default: {default})"}
+    return {
+        "type": whole,
+        "default": default,
+        "metavar": "N",
+        "help": f"{text} (default: {default})",
+    }
 
 
 @command(parse_args, trusting)

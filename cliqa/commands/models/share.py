@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cliqa.config.trust import trusting
 from cliqa.hub.address import check_repository
 from cliqa.hub.licences import EXAMPLES, check_licence
+from cliqa.hub.source import check_run_folder
 from cliqa.utils.arguments import add_arguments
 from cliqa.utils.cli import command
 from cliqa.utils.paths import check_new_folder
@@ -41,6 +42,7 @@ def main(args: argparse.Namespace) -> None:
     """Write the shared model, and send it unless a folder was asked for."""
     licence = check_licence(args.license, args.license_name, args.license_link)
     check_repository(args.repository)
+    check_run_folder(args.run)
     if args.out:
         check_new_folder(args.out, "--out")
     from cliqa.hub.share import share  # noqa: PLC0415  imports torch

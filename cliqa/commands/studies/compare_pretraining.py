@@ -51,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
     options = BackendOptions.of(args)
     check_output_folder(args.out)
     from cliqa.evaluation.records.study_tables import label_table  # noqa: PLC0415
+    from cliqa.studies.plan_check import check_plan  # noqa: PLC0415
     from cliqa.studies.study import (  # noqa: PLC0415  --help is fast
         labels_of,
         plan_label_study,
@@ -67,6 +68,8 @@ def main(args: argparse.Namespace) -> int:
         args.pretraining,
     )
     labels = labels_of([Path(f).stem for f in (args.baseline, args.pretrained)], args.labels)
+    for plan in plans.values():  # all numbers of images before the first run
+        check_plan(plan, args.allow_changed_data)
 
     def write() -> tuple[str, list[Path]]:
         study, files = write_label_study(plans, args.out, labels, [args.format])

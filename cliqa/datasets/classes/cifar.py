@@ -11,10 +11,9 @@ import torch
 from torchvision.datasets import CIFAR10, CIFAR100
 from torchvision.datasets.utils import check_integrity
 
+from cliqa.datasets.classes import cifar_files
 from cliqa.datasets.classes.class_dataset import ClassDataset
 from cliqa.datasets.classes.download import download as download_into
-from cliqa.utils.errors import DatasetError
-from cliqa.utils.paths import home_path
 
 
 def read_cifar10(root: str | Path, download: bool = False) -> tuple[ClassDataset, ClassDataset]:
@@ -32,7 +31,7 @@ def read_cifar10(root: str | Path, download: bool = False) -> tuple[ClassDataset
     Raises:
         DatasetError: A file is missing or is not the official one, or the download failed.
     """
-    return _read(CIFAR10, "CIFAR-10", home_path(root), download)
+    return _read(CIFAR10, cifar_files.CIFAR10, root, download)
 
 
 def read_cifar100(root: str | Path, download: bool = False) -> tuple[ClassDataset, ClassDataset]:
@@ -42,27 +41,22 @@ def read_cifar100(root: str | Path, download: bool = False) -> tuple[ClassDatase
         root: The folder that holds ``cifar-100-python``, or that folder itself; ``~`` is resolved.
         download: As `read_cifar10`, like the data sets and the errors.
     """
-    return _read(CIFAR100, "CIFAR-100", home_path(root), download)
+    return _read(CIFAR100, cifar_files.CIFAR100, root, download)
 
 
 def _read(
-    source: type[CIFAR10], name: str, root: Path, download: bool
+    source: type[CIFAR10], name: str, root: str | Path, download: bool
 ) -> tuple[ClassDataset, ClassDataset]:
     """Return the training and the test images of one of torchvision's classes."""
-    if root.name == source.base_folder and root.is_dir():
-        root = root.parent
+    root = cifar_files.cifar_root(name, root)
     wrong = _first_wrong(source, root)
     if wrong is not None and download:
         fetch = functools.partial(_open, source, root, "train", download=True)
-        download_into(fetch, name, root, _otherwise(source, root))
+        download_into(fetch, name, root, cifar_files.otherwise(name, root))
         wrong = _first_wrong(source, root)
     if wrong is not None:
         state = "is not the official file (its MD5 sum differs)" if wrong.exists() else "is missing"
-        raise DatasetError(
-            f"{wrong} {state}: {name} is not complete. "
-            "Set scenario.download=True on a machine with a network, or "
-            f"{_otherwise(source, root)}"
-        )
+        raise cifar_files.incomplete(name, wrong, state)
     return _split(source, root, "train"), _split(source, root, "test")
 
 
@@ -74,11 +68,6 @@ def _first_wrong(source: type[CIFAR10], root: Path) -> Path | None:
         if not check_integrity(str(path), md5):
             return path
     return None
-
-
-def _otherwise(source: type[CIFAR10], root: Path) -> str:
-    """Return what to do without a network."""
-    return f"unpack the official {source.filename} in {root}."
 
 
 def _split(source: type[CIFAR10], root: Path, split: str) -> ClassDataset:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cliqa.datasets.classes.class_dataset import ClassDataset, ImageFiles
+from cliqa.datasets.classes.class_root import class_root
 from cliqa.datasets.image_listing import (
-    find_path,
     is_image,
     list_folders,
     list_images,
@@ -19,7 +19,6 @@ from cliqa.datasets.image_listing import (
 from cliqa.datasets.splits import seeded_splits
 from cliqa.transforms.image_file import IMAGE_SUFFIXES
 from cliqa.utils.errors import ConfigError, DatasetError
-from cliqa.utils.paths import home_path
 
 logger = logging.getLogger(__name__)
 
@@ -53,17 +52,12 @@ def read_image_folder(
         DatasetError: There is no such folder, it has fewer than two classes, a class has too few
             images, or train and test have different classes.
     """
-    root = find_path(home_path(root))
     if not isinstance(test_fraction, (int, float)) or not 0.0 < test_fraction < 1.0:
         raise ConfigError(
             "test_fraction must be a number between 0 and 1 (both excluded), got "
             f"{test_fraction!r}. For example 0.2."
         )
-    if not root.is_dir():
-        raise DatasetError(
-            f"{root}: no such folder (from {Path.cwd()}). Set scenario.dataset_root to the folder "
-            "that holds one folder per class."
-        )
+    root = class_root(root)
     part = _test_part(root)
     if part is None:
         train, test = _split(_list_classes(root, root), test_fraction, seed, root)

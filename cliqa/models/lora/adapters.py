@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from cliqa.config.suggest import closest
-from cliqa.models.arguments import check_integer
 from cliqa.models.freezing import matches
-from cliqa.models.lora.layer import OWN, LoRALayer, adapt, attach, detach
+from cliqa.models.lora.layer import OWN, LoRALayer, adapt, attach, check_scale, detach
 from cliqa.utils.errors import ConfigError, ModelError
 from cliqa.utils.seed import generator
 
@@ -57,9 +56,7 @@ def inject(
         ConfigError: `rank` or `alpha` is not above 0, or `targets` is empty.
         ModelError: A target matches no layer that can be adapted, or the model has adapters.
     """
-    check_integer("LoRA", 1, rank=rank)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha > 0:
-        raise ConfigError(f"LoRA: alpha must be a number > 0, got {alpha!r}.")
+    check_scale(rank, alpha)
     if lora_layers(model):
         raise ModelError("the model has adapters already. Call merge(model) before injecting more.")
     scale = alpha / (math.sqrt(rank) if rs else rank)

@@ -16,13 +16,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cliqa.utils.errors import ModelError
+from cliqa.models.arguments import check_integer
+from cliqa.utils.errors import ConfigError, ModelError
 
 OWN = ("lora_A", "lora_B", "lora_sum")
 """The additional tensors of an adapted layer."""
 
 ROW_NORM = 3**-0.5
 """Expected norm of a new row of A (`fresh_rows`)."""
+
+
+def check_scale(rank: int, alpha: float) -> None:
+    """Refuse adapters of no rank, or that are scaled by nothing.
+
+    Raises:
+        ConfigError: One of the two is not above 0.
+    """
+    check_integer("LoRA", 1, rank=rank)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not alpha > 0:
+        raise ConfigError(f"LoRA: alpha must be a number > 0, got {alpha!r}.")
 
 
 class LoRALayer(nn.Module):

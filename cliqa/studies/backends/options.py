@@ -13,7 +13,7 @@ from cliqa.studies.backends.local import Local
 from cliqa.studies.backends.ray import Cluster, connected
 from cliqa.studies.backends.submitit import Slurm, SlurmJobs
 from cliqa.utils.arguments import check_at_least
-from cliqa.utils.device import resolve_device
+from cliqa.utils.device import check_device, resolve_device
 from cliqa.utils.errors import ConfigError
 
 OF = {
@@ -62,6 +62,7 @@ class BackendOptions:
 
     def __post_init__(self) -> None:
         """Check the options without any library."""
+        check_device(self.device)
         check_at_least(1, "--jobs", self.jobs)
         check_at_least(1, "--cpus-per-run", self.cpus_per_run)
         check_at_least(0, "--gpus-per-run", self.gpus_per_run)

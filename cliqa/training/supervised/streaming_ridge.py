@@ -9,7 +9,6 @@ import torch
 from avalanche.benchmarks import CLExperience
 from torch import Tensor, nn
 
-from cliqa.models.arguments import check_choice, check_integer, check_positive
 from cliqa.models.heads.ridge import RidgeHead, features_of
 from cliqa.registry import STRATEGIES
 from cliqa.training.loop.batching import Loader, RaggedImages, apply_model
@@ -17,8 +16,14 @@ from cliqa.training.loop.options import TrainingOptions
 from cliqa.training.loop.parallel.shared_batch import own_samples
 from cliqa.training.loop.template import Template
 from cliqa.training.state import copied_to
-from cliqa.training.supervised.ridge_checks import check_head, chunk_mistakes, name_of
-from cliqa.training.supervised.ridge_solution import ALIGN, CHOSEN, fit_head
+from cliqa.training.supervised.ridge_checks import (
+    check_arguments,
+    check_head,
+    check_head_type,
+    chunk_mistakes,
+    name_of,
+)
+from cliqa.training.supervised.ridge_solution import fit_head
 from cliqa.training.supervised.ridge_sums import Accumulator, StreamSums, check_removable
 from cliqa.utils.errors import ConfigError
 from cliqa.utils.logging import get_logger
@@ -72,6 +77,8 @@ class StreamingRidge(Template):
     needs_optimizer = False
     takes_chunks = True
     chunk_mistakes = staticmethod(chunk_mistakes)
+    check_arguments = staticmethod(check_arguments)
+    check_head_type = staticmethod(check_head_type)
 
     def __init__(
         self,
@@ -84,15 +91,7 @@ class StreamingRidge(Template):
         first_session: int = 0,
         **arguments: object,
     ) -> None:
-        name = type(self).__name__
-        if isinstance(strength, str):
-            check_choice(name, CHOSEN, strength=strength)
-        else:
-            check_positive(name, strength=strength)
-        check_choice(name, ("image", "first"), standardize=standardize)
-        check_choice(name, ("samples", "sets"), weighting=weighting)
-        check_choice(name, ALIGN, align=align)
-        check_integer(name, 0, first_session=first_session)
+        self.check_arguments(strength, standardize, weighting, align, first_session)
         if arguments.get("optimizer") is None:  # a script need not give one
             arguments["optimizer"] = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=0.0)
         super().__init__(**arguments)

@@ -99,3 +99,27 @@ def test_every_model_of_every_stream_can_be_asked_for(stream: str) -> None:
 def test_what_is_not_offered_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config_of(replace(DEMO, **change), STREAMS)
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "value", "message"),
+    [
+        ("EWC", "strength", "abc", "EWC': strength: expected a number, got 'abc'"),
+        ("EWC", "strength", "-1", "EWC: strength must be >= 0, got -1"),
+        ("EWC", "strength", "nan", "strength: expected a finite number, got nan"),
+        ("EWC", "ewc_lambda", "1", "EWC has no argument 'ewc_lambda' to set here"),
+        ("LoRA", "rank", "-1", "LoRA: rank must be an integer >= 1, got -1"),
+        ("LoRA", "alpha", "0", "LoRA: alpha must be a number > 0, got 0"),
+        ("StreamingRidge", "strength", "", r"train_epochs=\d+: StreamingRidge uses every sample"),
+        ("StreamingRidge", "strength", "", "the model needs one RidgeHead. Set model.head="),
+        ("StreamingRidge", "strength", "-1", "StreamingRidge: strength must be above 0, got -1"),
+        ("StreamingRidge", "strength", "abc", "strength must be one of .*, got 'abc'"),
+        ("StreamingRidge", "align", "left", "align must be one of .*, got 'left'"),
+        ("StreamingRidge", "first_session", "-1", "first_session must be an integer >= 0, got -1"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_a_run_starts(
+    method: str, argument: str, value: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config_of(replace(DEMO, method=method, arguments={argument: value}), STREAMS)

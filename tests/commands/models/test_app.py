@@ -24,17 +24,39 @@ ROOT = Path(__file__).resolve().parents[3]
         (["--max-images", "0"], "--max-images 0: must be at least 1"),
         (["--max-upload-mb", "0"], "--max-upload-mb 0: must be at least 0.001"),
         (["--device", "tpu"], "--device tpu: unknown device"),
-        (["--work-dirs", "file"], "--work-dirs file: is a file"),
+        (["--work-dirs", "file"], "--work-dirs file: it is a file. Give a folder"),
+        (["--work-dirs", "file/x"], "--work-dirs file/x: file is a file, not a folder"),
+        (["--work-dirs", "none", "--read-only"], "--work-dirs none: no such folder, and --read"),
+        (["--images", "file"], "--images file: no such folder"),
+        (["--configs", "empty"], r"--configs empty: no config \(\*\.py\) is in it"),
+        (["--max-images", "9999999"], "--max-images 1e\\+07: at most 1000000"),
+        (["--jobs", "1000"], "--jobs 1000: at most 256"),
+        (["--max-upload-mb", "inf"], "--max-upload-mb inf: at most 65536"),
+        (["--max-upload-mb", "nan"], "--max-upload-mb nan: must be at least"),
+        (["--port", "-1"], "--port -1: a port is a number of 0 to 65535"),
+        (["--allow-host", "a.org", "http://b"], "--allow-host http://b: give the name alone"),
+        (["--allow-host", "b:80"], "--allow-host b:80: give the name alone"),
     ],
 )
 def test_mistakes_are_told_before_anything_starts(
     arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cliqa.app.server.serve", lambda *_: pytest.fail("it would listen"))
     (tmp_path / "config").mkdir()
     (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=message):
         main(arguments)
+
+
+def test_a_number_is_written_in_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--port", "--jobs", "--max-images"):
+        for text in ("1e3", "8.0", "nan", "٣"):
+            with pytest.raises(SystemExit):
+                main([option, text])
+            said = capsys.readouterr().err
+            assert f"argument {option}: expected a whole number such as 1000, got '{text}'" in said
 
 
 def test_the_settings_are_those_of_the_command_line(
@@ -44,7 +66,7 @@ def test_the_settings_are_those_of_the_command_line(
     monkeypatch.setattr("cliqa.app.server.serve", lambda *given: served.append(given))
     (tmp_path / "config").mkdir()
     monkeypatch.chdir(tmp_path)
-    main(["--max-upload-mb", "2", "--device", "cpu", "--allow-host", "a.org", "--port", "0"])
+    main(["--max-upload-mb", "2", "--device", "cpu", "--allow-host", "A.org", "--port", "0"])
     ((settings, host, port, hosts),) = served
     assert (host, port, hosts) == ("127.0.0.1", 0, ["a.org"])
     assert settings.work_dirs == tmp_path / "work_dirs"  # it may come later

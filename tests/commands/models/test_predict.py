@@ -145,7 +145,7 @@ def test_folders_in_folders(predict: Call, tiny_data: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--scale", "5", "1"], "error: --scale 5 1: LOW must be below HIGH."),
+        (["--scale", "5", "1"], "error: --scale 5 1: LOW must be below HIGH, both finite."),
         (["--out", "scores.txt"], "error: --out scores.txt: the name must end in .csv or .json."),
         (["--batch-size", "0"], "error: --batch-size 0: must be at least 1."),
         (

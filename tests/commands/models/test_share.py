@@ -10,6 +10,7 @@ import pytest
 import cliqa
 from cliqa.commands.models.share import main
 from cliqa.utils.cli import run_entry_point
+from cliqa.utils.errors import ConfigError
 from tests.forks import run_script
 from tools.predict import main as predict
 
@@ -32,6 +33,16 @@ def test_a_folder_is_written_and_predicts(
     predict([str(out), *images])
     assert capsys.readouterr().out == wanted
     assert cliqa.load(out, device="cpu").path == out / "model.safetensors"
+
+
+def test_what_is_no_run_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("none", "file"):
+        with pytest.raises(ConfigError, match=f"{name}: give the work_dir of a run, with its res"):
+            main([str(tmp_path / name), "me/x", "--license", "mit", "--out", str(tmp_path / "s")])
+    with pytest.raises(ConfigError, match="'x': not the name of a repository on the Hub"):
+        main([str(tmp_path), "x", "--license", "mit"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def test_a_study_runs_here_one_after_the_other_by_default(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--device gpu", r"--device gpu: unknown device\. Use auto, cpu, cuda or cuda:N"),
+        ("--backend ray --device gpu", r"--device gpu: unknown device"),
         ("--jobs 0", r"--jobs 0: must be at least 1"),
         ("--backend ray --cpus-per-run 0", r"--cpus-per-run 0: must be at least 1"),
         ("--backend ray --gpus-per-run -1", r"--gpus-per-run -1: must be at least 0"),

@@ -10,7 +10,7 @@ from torch import nn
 from cliqa.models.arguments import check_choice, check_integer, check_share
 from cliqa.models.freezing import check_patterns, matches
 from cliqa.models.lora.adapters import inject, is_adapter, lora_layers, lora_parameters
-from cliqa.models.lora.layer import LoRALayer, cut_down, refill
+from cliqa.models.lora.layer import LoRALayer, check_scale, cut_down, refill
 from cliqa.registry import PLUGINS
 from cliqa.training.adapter_memory import AdapterMemory, InterferenceFree, Orthogonality
 from cliqa.training.importance.quadratic import WeightPenalty
@@ -113,6 +113,7 @@ class LoRA(TaskViews):
         temperature: float | None = None,
     ) -> None:
         super().__init__(inference, gate, centroids, temperature)
+        check_scale(rank, alpha)
         chosen = {"mode": mode, "first": first, "start": start, "norm": norm, "measure": measure}
         for name, value in chosen.items():
             check_choice("LoRA", CHOICES[name], **{name: value})

@@ -574,6 +574,8 @@ def test_beside_replay_and_in_mixed_precision(
             {"inference": "oracle", "mode": "sum"},
             r"inference='oracle' needs an adapter for each experience\. Set mode='per_task'",
         ),
+        ({"rank": 0}, r"LoRA: rank must be an integer >= 1, got 0"),
+        ({"alpha": -1.0}, r"LoRA: alpha must be a number > 0, got -1\.0"),
     ],
 )
 def test_arguments(arguments: dict[str, Any], message: str) -> None:
@@ -584,8 +586,6 @@ def test_arguments(arguments: dict[str, Any], message: str) -> None:
 def test_mistakes_that_show_with_the_model(
     make_strategy: Make, tiny_stream: Any, learn: Learn
 ) -> None:
-    with pytest.raises(ConfigError, match=r"LoRA: rank must be an integer >= 1, got 0"):
-        LoRA(rank=0).prepare(Net())
     with pytest.raises(ModelError, match=r"LoRA: heads: 'haed' names no part of the Net"):
         LoRA(heads=["haed"]).prepare(Net())
     with pytest.raises(
