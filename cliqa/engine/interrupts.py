@@ -10,6 +10,7 @@ from types import FrameType
 
 from cliqa.utils.errors import MachineError, in_brackets, is_out_of_memory
 from cliqa.utils.processes.group import RESUME
+from cliqa.utils.processes.signals import ending_signals
 
 
 class Interrupted(KeyboardInterrupt):
@@ -25,9 +26,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
-    """Turn SIGTERM (and SIGINT) into `Interrupted` with `advice` inside the block.
+    """Turn SIGTERM, SIGINT and SIGHUP into `Interrupted` with `advice` inside the block.
 
-    Clusters send SIGTERM before they take a machine away; without this Python dies on the spot.
+    Clusters send SIGTERM before they take a machine away, and a terminal that closes sends SIGHUP;
+    without this Python dies on the spot.
     Outside the main thread, where signals cannot be handled, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -37,7 +39,7 @@ def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
     def stop(signum: int, _: FrameType | None) -> None:
         raise Interrupted(signum, advice)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in ending_signals()}
     try:
         yield
     finally:

@@ -74,9 +74,11 @@ class Scorer:
 
         Args:
             name: What the client calls it. It is only echoed: nothing of this name is opened.
+                Errors and the log have it without what would break a line there.
             data: Its bytes.
         """
-        path, image, error = self._predictor.prepare(data, Path(name))
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+        path, image, error = self._predictor.prepare(data, Path(shown))
         return path, image, error and _for_clients(error)
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:

@@ -26,11 +26,11 @@ from cliqa.serve.options import ServiceOptions
 from cliqa.serve.ports import open_port
 from cliqa.utils.errors import ConfigError, MachineError
 from cliqa.utils.logging import get_logger
+from cliqa.utils.processes.signals import ending_signals
 
 logger = get_logger(__name__)
 
 LIBRARIES = ("fastapi", "uvicorn", "prometheus_client", "python_multipart")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 GRACE = 5.0
 """Seconds besides a request's timeout that a worker may take to stop."""
@@ -40,6 +40,9 @@ TRIES = 3
 
 TICK = 0.2
 NUMBERS = "PROMETHEUS_MULTIPROC_DIR"
+ROOM = 2**20
+"""Free bytes that the numbers of a worker need: they are memory-mapped files, and writing into one
+for which the disk has no room ends a process."""
 
 
 class _Worker:
@@ -159,7 +162,15 @@ class Supervisor:
     def _start(self, listener: socket.socket, place: int | None = None) -> None:
         """Start a worker, in the place of another one or as one more."""
         command = [sys.executable, "-m", "cliqa.serve.worker", self.options.to_json()]
-        worker = _Worker(command, listener, self._environment)
+        environment = dict(self._environment)
+        if shutil.disk_usage(environment[NUMBERS]).free < ROOM:
+            logger.warning(
+                "%s: the disk is full. A process starts without the numbers of the others, so "
+                "/metrics is not a sum; free %d bytes there, and start the service again",
+                environment.pop(NUMBERS),
+                ROOM,
+            )
+        worker = _Worker(command, listener, environment)
         if place is None:
             self._workers.append(worker)
         else:
@@ -228,7 +239,7 @@ class Supervisor:
             with contextlib.suppress(OSError):
                 os.write(self._wake[1], b"x")
 
-        before = {number: signal.signal(number, note) for number in SIGNALS}
+        before = {number: signal.signal(number, note) for number in ending_signals()}
         try:
             yield
         finally:

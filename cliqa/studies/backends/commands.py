@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Protocol, TypeAlias
 
 import cliqa
+from cliqa.utils.processes.signals import ending_signals
 
 RESUME = "the same command continues where it was stopped"
 
@@ -89,7 +90,7 @@ def with_package(variables: Mapping[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def noted_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM inside the block instead of being interrupted anywhere in it.
+    """Collect `ending_signals` inside the block instead of being interrupted anywhere in it.
 
     A process that was just started is never lost that way. Outside the main thread, where signals
     cannot be handled, the list stays empty.
@@ -102,7 +103,7 @@ def noted_signals() -> Iterator[list[int]]:
     def note(signum: int, _: FrameType | None) -> None:
         noted.append(signum)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in ending_signals()}
     try:
         yield noted
     finally:
