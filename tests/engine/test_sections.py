@@ -131,7 +131,10 @@ def test_resamples() -> None:
     [
         ({"datasets": 1}, r"scenario\.datasets: must be a list of dicts, got 1"),
         ({"datasets": None}, "must be a list of dicts, got None"),
-        ({"datasets": [{"type": "A"}, "x"]}, r"datasets\[1\]: must be a dict\(type=\.\.\.\), got 'x'"),
+        (
+            {"datasets": [{"type": "A"}, "x"]},
+            r"datasets\[1\]: must be a dict\(type=\.\.\.\), got 'x'",
+        ),
         ({"datasets": [{"root": 0}]}, r"datasets\[0\]\.root: must be a folder, got 0"),
         ({"datasets": [], "dataset_root": [1]}, r"dataset_root: must be a folder, got \[1\]"),
         ({"datasets": [], "dataset_root": "x" * 10, "evaluate_only": 3}, "evaluate_only: must be"),

@@ -121,3 +121,12 @@ def test_a_name_breaks_no_line_of_the_log(scorer: Scorer, caplog: pytest.LogCapt
     assert "\x1b" not in record.getMessage()
     _, _, error = scorer.prepare("b\r\nc.png", b"nonsense")
     assert "\n" not in error
+
+
+def test_errors_have_the_models_name_and_no_folder(tiny_file: Path) -> None:
+    own = open_scorer(ServiceOptions(str(tiny_file), device="cpu"))
+    (row,) = own.score([(Path("a.png"), np.zeros((1, 7, 9), dtype=np.float32), None)])
+    assert row.score is None
+    assert row.error is not None
+    assert row.error.startswith("tiny.onnx: takes images of ")
+    assert str(tiny_file.parent) not in row.error

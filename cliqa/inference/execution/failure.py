@@ -1,4 +1,4 @@
-"""What is told when a network fails on images: its file may hold any settings."""
+"""What is told when a model or its preprocessing fails: its file may hold any settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cliqa.utils.errors import CliqaError, ModelError, first_line, is_out_of_mem
 
 
 @contextmanager
-def failure_told(file: str, images: Sequence[Tensor]) -> Iterator[None]:
-    """Let what torch raises over images be one line that names the model's file.
+def failure_told(what: str, images: Sequence[Tensor]) -> Iterator[None]:
+    """Let what torch raises over images be one line.
 
     Args:
-        file: The name of the model's file.
-        images: What the network is given.
+        what: What computes: the name of a model's file, or of its preprocessing.
+        images: What it is given.
 
     Raises:
         ModelError: The block has failed, and not for want of memory.
@@ -30,7 +30,6 @@ def failure_told(file: str, images: Sequence[Tensor]) -> Iterator[None]:
             raise
         shapes = " and ".join(sorted({" x ".join(map(str, one.shape)) for one in images})[:2])
         raise ModelError(
-            f"{file}: its network cannot compute an image of {shapes} values "
-            f"({first_line(error)}). The image is too small for it, or the file's settings do not "
-            "fit its weights."
+            f"{what}: fails on an image of {shapes} values ({first_line(error)}). The image is too "
+            "small for it, or the settings in the model's file are wrong."
         ) from error
