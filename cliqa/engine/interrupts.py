@@ -24,9 +24,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stop_on_signals(advice: str = RESUME) -> Iterator[None]:
-    """Turn SIGTERM (and SIGINT) into `Interrupted` with `advice` inside the block.
+    """Turn SIGTERM, SIGINT and SIGHUP into `Interrupted` with `advice` inside the block.
 
-    Clusters send SIGTERM before they take a machine away; without this Python dies on the spot.
+    Clusters send SIGTERM before they take a machine away, and a terminal that closes sends SIGHUP;
+    without this Python dies on the spot.
     Outside the main thread, where signals cannot be handled, nothing changes.
     """
 

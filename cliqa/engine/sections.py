@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from cliqa.config.load import default_work_dir
 from cliqa.evaluation.metrics.avalanche_metrics import OF_CLASSES
 from cliqa.registry import PLUGINS, STRATEGIES, Component, ComponentRegistry, find
 from cliqa.training.loop.options import TrainingOptions
+from cliqa.utils.errors import ConfigError
 from cliqa.utils.paths import home_path
 
 TEMPLATE = ("train_mb_size", "train_epochs", "eval_mb_size", "eval_every", "peval_mode")
@@ -33,15 +35,40 @@ def data_set_sections(scenario: Mapping[str, Any], key: str = "datasets") -> lis
 
     With ``split_index`` they have that random split, or that fold; those of ``evaluate_only``, the
     other `key`, are the same in all splits.
+
+    Raises:
+        ConfigError: They are no list of dicts, or a folder is no text: a stranger's file may hold
+            any values.
     """
     listed = scenario["datasets"] if key == "datasets" else scenario.get(key) or []
     sections = preset(listed) if isinstance(listed, str) else listed
-    base = home_path(scenario.get("dataset_root") or ".")
+    root = scenario.get("dataset_root") or "."
+    _check_data_sets(sections, root, key)
+    base = home_path(root)
     found = [
         {**s, "root": str(base / home_path(s["root"]))} if "root" in s else dict(s)
         for s in sections
     ]
     return [with_split(section, scenario) if key == "datasets" else section for section in found]
+
+
+def _check_data_sets(sections: object, root: object, key: str) -> None:
+    """Refuse what `data_set_sections` cannot read.
+
+    Raises:
+        ConfigError: See there.
+    """
+    if not isinstance(root, (str, os.PathLike)):
+        raise ConfigError(f"scenario.dataset_root: must be a folder, got {root!r:.80}.")
+    if not isinstance(sections, (list, tuple)):
+        raise ConfigError(f"scenario.{key}: must be a list of dicts, got {sections!r:.80}.")
+    for place, section in enumerate(sections):
+        where = f"scenario.{key}[{place}]"
+        if not isinstance(section, Mapping):
+            raise ConfigError(f"{where}: must be a dict(type=...), got {section!r:.80}.")
+        own = section.get("root", "")
+        if not isinstance(own, (str, os.PathLike)):
+            raise ConfigError(f"{where}.root: must be a folder, got {own!r:.80}.")
 
 
 def strategy_component(section: Mapping[str, Any]) -> tuple[ComponentRegistry, Component]:

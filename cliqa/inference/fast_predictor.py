@@ -139,8 +139,7 @@ class FastPredictor:
         if images.ndim < 5:
             return self._model.run(images)
         flat = self._model.run(images.reshape(-1, *images.shape[2:]))
-        mean: np.ndarray = flat.reshape(*images.shape[:2], *flat.shape[1:]).mean(1)
-        return mean
+        return np.asarray(flat.reshape(*images.shape[:2], *flat.shape[1:]).mean(1))
 
     def _score(self, path: Path, output: np.ndarray) -> Score:
         """Return the score of 0..1, or the class, of one image's output."""
@@ -157,8 +156,7 @@ class FastPredictor:
 def _softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities (K,) of logits."""
     powers = np.exp(logits - logits.max())
-    shares: np.ndarray = powers / powers.sum()
-    return shares
+    return np.asarray(powers / powers.sum())
 
 
 def with_numpy(about: Mapping[str, Any]) -> Show | None:
@@ -170,14 +168,15 @@ def with_numpy(about: Mapping[str, Any]) -> Show | None:
     def show(data: bytes, path: Path) -> np.ndarray:
         try:
             return pipeline(np.ascontiguousarray(pixels_of(data, path).transpose(2, 0, 1)))
-        except OtherSize:
-            return with_torch(about)(data, path)
+        except (OtherSize, TypeError, ValueError, IndexError, ZeroDivisionError):
+            return with_torch(about)(data, path)  # which tells what is wrong with the settings
 
     return show
 
 
 def with_torch(about: Mapping[str, Any]) -> Show:
     """Return how a file sees images, by torch: slow to import, faster at resampling."""
+    from cliqa.inference.execution.failure import failure_told  # noqa: PLC0415
     from cliqa.transforms.decode import image_of, to_grey  # noqa: PLC0415
     from cliqa.transforms.pipeline import build_pipeline  # noqa: PLC0415
 
@@ -187,7 +186,8 @@ def with_torch(about: Mapping[str, Any]) -> Show:
     def show(data: bytes, path: Path) -> np.ndarray:
         image = image_of(data, path)
         image = to_grey(image) if about["channels"] == 1 else image
-        found: np.ndarray = pipeline(image).numpy()
+        with failure_told("scenario.eval_transform", [image]):
+            found: np.ndarray = pipeline(image).numpy()
         return found
 
     return show
@@ -222,7 +222,7 @@ def open_fast(path: str | Path, images: int = 1, device: str = "cpu") -> FastPre
         return FastPredictor(model, pixels_of)
     if not about["classes"] and "scale" not in about and len(_data_sets(about)) == 1:
         return None  # an earlier version's file: the scale is that of its config's data set
-    resamples = any("Resize" in str(step["type"]) for step in about["eval_transform"])
+    resamples = any("Resize" in str(step.get("type")) for step in about["eval_transform"])
     show = None if images >= MANY and resamples else with_numpy(about)
     if show is None:
         with built_from(model.path):

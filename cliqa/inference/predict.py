@@ -15,6 +15,7 @@ from cliqa.config.trust import built_from
 from cliqa.datasets.labels.scale import Scale
 from cliqa.inference.evaluation_request import only_scale
 from cliqa.inference.execution.agreement import WatchedModel
+from cliqa.inference.execution.failure import failure_told
 from cliqa.inference.execution.late_steps import LateSteps
 from cliqa.inference.execution.precision import FLOAT32, Execution
 from cliqa.inference.exported_model import check_protocol
@@ -287,7 +288,8 @@ class Predictor:
         """Return (score, None), or (probability, class), of readable images of any sizes."""
         if not images:
             return []
-        outputs = model(self._late.finish(self._late.batch(images)))
+        with failure_told(self.checkpoint.name, images):
+            outputs = model(self._late.finish(self._late.batch(images)))
         if not self.classes:
             return [(score, None) for score in outputs.tolist()]
         best = outputs[:, : len(self.classes)].softmax(1).max(1)

@@ -26,10 +26,20 @@ CONNECT = 5.0
 
 LONGEST = 2048
 CHUNK = 2**16
-TRANSLATED = tuple(
-    map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+UNICAST = ipaddress.ip_network("2000::/3")
+"""All public addresses of IPv6 lie in it: none of NAT64, nor of networks of the past or to come."""
+
+CLOSED = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("2002::/16", "2001::/23"),  # 6to4, Teredo: they lead to an address inside them
+            *("3fff::/20", "192.88.99.0/24"),  # documentation; the way to 6to4
+            *("192.0.0.0/24", "168.63.129.16/32"),  # two clouds tell machines their secrets there
+        ),
+    )
 )
-"""Addresses that lead to another one, which is not looked at: NAT64, 6to4, Teredo."""
+"""Networks that are not public, or may not be, and that not every Python knows as such."""
 
 
 def fetch(url: str, most: int, seconds: float) -> bytes:
@@ -114,8 +124,10 @@ def is_public(text: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(str(address.ipv4_mapped))
-        if any(address in network for network in TRANSLATED):
+        if address not in UNICAST:
             return False
+    if any(address in network for network in CLOSED):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

@@ -8,6 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PROBLEM_JSON = "application/problem+json"
 
+BUSY = frozenset({429, 503, 504})
+"""Statuses of requests that may do better later: their answers have ``Retry-After``."""
+
+RETRY_AFTER = ("retry-after", "1")
+"""The header, in seconds."""
+
 
 class ScaleAnswer(BaseModel):
     """The scale of the scores."""
@@ -67,19 +73,12 @@ class RefusalError(Exception):
     Args:
         status: Of HTTP.
         detail: What is wrong and what to do.
-        headers: To send besides.
         images: What is wrong with each image.
     """
 
-    def __init__(
-        self,
-        status: int,
-        detail: str,
-        headers: dict[str, str] | None = None,
-        images: list[ImageAnswer] | None = None,
-    ) -> None:
+    def __init__(self, status: int, detail: str, images: list[ImageAnswer] | None = None) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.headers, self.images = status, detail, headers, images
+        self.status, self.detail, self.images = status, detail, images
 
 
 def problem(status: int, detail: str, images: list[ImageAnswer] | None = None) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from cliqa import __version__
 from cliqa.serve.answers import (
+    BUSY,
     PROBLEM_JSON,
+    RETRY_AFTER,
     HealthAnswer,
     Problem,
     RefusalError,
@@ -31,9 +33,25 @@ REFUSALS = {
     415: "The body is of another kind.",
     422: "No image could be scored; `images` says why.",
     429: "The queue is full; try later.",
+    431: "The headers are too large.",
     503: "The service is being stopped.",
     504: "The scores were not there in time.",
 }
+
+
+class _Application(FastAPI):
+    """FastAPI, whose description has the kinds of answers that are sent."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description; FastAPI itself takes every answer for JSON."""
+        found = super().openapi()
+        for methods in found["paths"].values():
+            for about in methods.values():
+                for answer in about["responses"].values():
+                    schema = answer.get("content", {}).get(JSON, {})
+                    if str(schema.get("schema", {}).get("$ref")).endswith(f"/{Problem.__name__}"):
+                        answer["content"] = {PROBLEM_JSON: schema}
+        return found
 
 
 def endpoints(service: Service) -> FastAPI:
@@ -42,12 +60,13 @@ def endpoints(service: Service) -> FastAPI:
     Args:
         service: What it is about.
     """
-    app = FastAPI(
+    app = _Application(
         title=f"Scores of {service.scorer.name}",
         version=__version__,
         description="A trained model scores or classifies the images that it is sent.",
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to an address that the client's own Host header would name
     )
 
     async def score(request: Request) -> Response:
@@ -73,7 +92,8 @@ def endpoints(service: Service) -> FastAPI:
         summary="Score images",
         description="Answers in the order of the images; one that cannot be read has an `error`.",
         responses={
-            status: {"model": Problem, "description": text} for status, text in REFUSALS.items()
+            status: {"model": Problem, "description": text, **_later(status)}
+            for status, text in REFUSALS.items()
         },
         openapi_extra={"requestBody": _bodies(service.options.allow_urls)},
     )
@@ -82,15 +102,27 @@ def endpoints(service: Service) -> FastAPI:
         health,
         response_model=HealthAnswer,
         summary="Whether it works",
-        responses={503: {"model": HealthAnswer, "description": "It is being stopped."}},
+        responses={
+            503: {"model": HealthAnswer, "description": "It is being stopped.", **_later(503)}
+        },
     )
-    app.add_api_route("/metrics", metrics, summary="Numbers for Prometheus")
+    app.add_api_route(
+        "/metrics", metrics, summary="Numbers for Prometheus", response_class=PlainTextResponse
+    )
     app.add_api_route("/docs", docs, include_in_schema=False)
     app.add_exception_handler(RefusalError, _refuse)
     app.add_exception_handler(DisconnectedError, lambda *_: Response(status_code=GONE))
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(Exception, _fail)
     return app
+
+
+def _later(status: int) -> dict[str, Any]:
+    """Return the description of a status' headers."""
+    if status not in BUSY:
+        return {}
+    about = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+    return {"headers": {RETRY_AFTER[0].title(): about}}
 
 
 def _json(text: str, status: int = 200) -> Response:
@@ -101,7 +133,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
     """Return the answer to a request that is refused."""
     if isinstance(error, RefusalError):
         content = problem(error.status, error.detail, error.images)
-        return Response(content, error.status, error.headers, PROBLEM_JSON)
+        return Response(content, error.status, media_type=PROBLEM_JSON)
     assert isinstance(error, HTTPException)  # noqa: S101  only these two are registered
     content = problem(error.status_code, f"{error.detail}. See /docs.")
     return Response(content, error.status_code, error.headers, PROBLEM_JSON)

@@ -19,6 +19,7 @@ from cliqa.serve.answers import RefusalError
 from cliqa.serve.options import ServiceOptions
 
 FIELD = "images"
+_FILES = f"files in the field '{FIELD}' (curl -F {FIELD}=@photo.jpg)"
 LONGEST_NAME = 255
 LONGEST_LIST = 2**16
 """Bytes of a list of addresses."""
@@ -52,9 +53,7 @@ class Budget:
             RefusalError: There is no room.
         """
         if self.held + count > self.most:
-            raise RefusalError(
-                429, "The service holds as many bytes as it may. Try later.", {"Retry-After": "1"}
-            )
+            raise RefusalError(429, "The service holds as many bytes as it may. Try later.")
         self.held += count
 
 
@@ -95,6 +94,8 @@ async def read_body(
     """
     kind, parameters = parse_options_header(headers.get("content-type", ""))
     content = kind.decode("latin-1").lower()
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise RefusalError(415, "Content-Encoding: send the body as it is, not compressed.")
     check_length(headers.get("content-length"), options.max_bytes)
     if content == FORM:
         sink: _Form | _Whole = _Form(parameters.get(b"boundary", b""), options.max_images)
@@ -210,7 +211,7 @@ class _Form:
         if not self._whole:
             raise RefusalError(400, "The multipart body ends before its last boundary.")
         if not self._files:
-            raise RefusalError(400, f"The form holds no file. Send images in the field '{FIELD}'.")
+            raise RefusalError(400, f"The form holds no file. Send {_FILES}.")
         return [(name, bytes(content)) for name, content in self._files]
 
     def close(self) -> None:
@@ -236,10 +237,8 @@ class _Form:
         _, given = parse_options_header(self._disposition)
         name = _text(given.get(b"name", b""))
         if name != FIELD or b"filename" not in given:
-            raise RefusalError(
-                400,
-                f"The form has the field {name[:80]!r}. Send files in the field '{FIELD}' alone.",
-            )
+            what = f"field {name[:80]!r}" + (" without a file name" if name == FIELD else "")
+            raise RefusalError(400, f"The form has the {what}. Send {_FILES} alone.")
         if len(self._files) >= self._most:
             raise _too_many(self._most)
         shown = _text(given[b"filename"])[:LONGEST_NAME] or str(len(self._files) + 1)

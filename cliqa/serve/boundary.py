@@ -1,7 +1,8 @@
 """Around the application: what every request has in common.
 
-It counts and logs requests, answers clients that still send while they are refused, and keeps
-browsers from guessing what an answer is.
+It counts and logs requests, answers clients that still send while they are refused, tells when to
+come again, answers ``HEAD`` wherever it answers ``GET``, and keeps browsers from guessing what an
+answer is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from datetime import datetime, timezone
 from typing import Any
 
-from cliqa.serve.answers import PROBLEM_JSON, problem
+from cliqa.serve.answers import BUSY, PROBLEM_JSON, RETRY_AFTER, problem
 from cliqa.serve.metrics import Metrics
 
 Message = MutableMapping[str, Any]
@@ -33,6 +34,8 @@ LINGER = 2.0
 LINGER_BYTES = 2**26
 """How long, and how much, the rest of a refused body is read and thrown away: a connection that is
 closed while its client sends may lose the answer."""
+
+LATER = (RETRY_AFTER[0].encode(), RETRY_AFTER[1].encode())
 
 SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
@@ -61,7 +64,9 @@ class Boundary:
         long = sum(len(key) + len(value) + 4 for key, value in scope["headers"]) > HEADER_BYTES
         app = _headers_too_large if long else self._app
         try:
-            await app(scope, exchange.receive, exchange.send)
+            # the protocol below has the method too, and leaves the body of the answer out
+            seen = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+            await app(seen, exchange.receive, exchange.send)
         finally:
             seconds = time.perf_counter() - started
             path = scope["path"] if scope["path"] in PATHS else "other"
@@ -110,8 +115,9 @@ class _Exchange:
         """Send a part of the answer; after the last one, take what the client still sends."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            close = [(b"connection", b"close")] if self._sends else []
-            message["headers"] = [*message.get("headers", []), *SAFE, *close]
+            more = [(b"connection", b"close")] if self._sends else []
+            more += [LATER] if self.status in BUSY else []
+            message["headers"] = [*message.get("headers", []), *SAFE, *more]
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if not (is_last and self._sends) or self._waits:
             await self._send(message)

@@ -11,7 +11,7 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from cliqa.serve.answers import PROBLEM_JSON, problem
+from cliqa.serve.answers import BUSY, PROBLEM_JSON, RETRY_AFTER, problem
 
 HEADERS = 10.0
 """Seconds in which a request's headers must arrive, however slowly."""
@@ -76,7 +76,8 @@ class GuardedProtocol(H11Protocol):
 def _whole(status: int, detail: str) -> bytes:
     """Return a whole answer with a problem, as it is sent."""
     content = problem(status, detail)
+    later = f"{': '.join(RETRY_AFTER)}\r\n" if status in BUSY else ""
     return (
-        f"HTTP/1.1 {status} Refused\r\nContent-Type: {PROBLEM_JSON}\r\n"
+        f"HTTP/1.1 {status} Refused\r\nContent-Type: {PROBLEM_JSON}\r\n{later}"
         f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"
     ).encode() + content

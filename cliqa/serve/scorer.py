@@ -51,6 +51,7 @@ class Scorer:
         digest: SHA-256 of its file.
         to_scale: From a score of 0..1 to the scale.
         scale: The scale; None for probabilities of classes.
+        path: Where the model lies; an error has its name in place of it.
     """
 
     def __init__(
@@ -60,8 +61,9 @@ class Scorer:
         digest: str,
         to_scale: Callable[[float], float] = float,
         scale: Scale | None = None,
+        path: str = "",
     ) -> None:
-        self._predictor, self._to_scale = predictor, to_scale
+        self._predictor, self._to_scale, self._path = predictor, to_scale, path
         self.name, self.digest, self.scale = name, digest, scale
 
     @property
@@ -74,10 +76,12 @@ class Scorer:
 
         Args:
             name: What the client calls it. It is only echoed: nothing of this name is opened.
+                Errors and the log have it without what would break a line there.
             data: Its bytes.
         """
-        path, image, error = self._predictor.prepare(data, Path(name))
-        return path, image, error and _for_clients(error)
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+        path, image, error = self._predictor.prepare(data, Path(shown))
+        return path, image, error and self._for_clients(error)
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Return the scores of prepared images on the scale, in order.
@@ -89,16 +93,29 @@ class Scorer:
         except Exception as error:  # noqa: BLE001  one bad image must not end a service
             if len(samples) > 1:
                 return [self.score([sample])[0] for sample in samples]
-            return [Score(samples[0][0], None, _of(error))]
+            return [Score(samples[0][0], None, self._of(error))]
         return [self._placed(row) for row in found]
 
     def _placed(self, row: Score) -> Score:
         """Return a score on the scale; what is no finite number is an error."""
         if row.score is None:
-            return replace(row, error=row.error and _for_clients(row.error))
+            return replace(row, error=row.error and self._for_clients(row.error))
         if not math.isfinite(row.score):
             return Score(row.image, None, "the model gives no finite number for it")
         return row if self.classes else replace(row, score=self._to_scale(row.score))
+
+    def _of(self, error: Exception) -> str:
+        """Return what a client is told of an error; a bug is logged."""
+        if isinstance(error, CliqaError):
+            return self._for_clients(str(error))
+        logger.error("scoring an image failed", exc_info=error)
+        return INTERNAL
+
+    def _for_clients(self, error: str) -> str:
+        """Return an error without folders of this machine, or advice for its user."""
+        before, found, _ = error.partition(OWN_LIMIT)
+        shown = f"{before}." if found else error
+        return shown.replace(self._path, self.name) if self._path else shown
 
 
 def open_scorer(options: ServiceOptions) -> Scorer:
@@ -110,18 +127,5 @@ def open_scorer(options: ServiceOptions) -> Scorer:
     predictor = open_predictor(options.model, MANY, options.device)
     to_scale, scale = scaling(predictor, options.scale, options.dataset)
     name = Path(options.model).resolve().name
-    return Scorer(predictor, name, sha256_of(predictor.checkpoint), to_scale, scale)
-
-
-def _of(error: Exception) -> str:
-    """Return what a client is told of an error; a bug is logged."""
-    if isinstance(error, CliqaError):
-        return _for_clients(str(error))
-    logger.error("scoring an image failed", exc_info=error)
-    return INTERNAL
-
-
-def _for_clients(error: str) -> str:
-    """Return an error without advice for this machine's user."""
-    before, found, _ = error.partition(OWN_LIMIT)
-    return f"{before}." if found else error
+    path = predictor.checkpoint
+    return Scorer(predictor, name, sha256_of(path), to_scale, scale, str(path))

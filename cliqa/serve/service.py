@@ -31,7 +31,8 @@ from cliqa.serve.options import ServiceOptions
 from cliqa.serve.scorer import Scorer
 from cliqa.utils.errors import CliqaError
 
-RETRY = {"Retry-After": "1"}
+SHORTEST = 0.1
+"""Seconds for an address when its request's time is as good as over."""
 
 
 class Service:
@@ -88,7 +89,7 @@ class Service:
             DisconnectedError: The client is gone.
         """
         if self.draining:
-            raise RefusalError(503, "The service is being stopped. Ask another one.", RETRY)
+            raise RefusalError(503, "The service is being stopped. Ask another one.")
         if self.batcher.waiting >= self.options.queue:
             raise _queue_is_full()
         end = asyncio.get_running_loop().time() + self.options.timeout
@@ -131,12 +132,16 @@ class Service:
     async def _fetched(self, url: str, body: Body, end: float) -> ImageAnswer:
         """Fetch an image into the body; return its answer, which has an error if that fails."""
         loop = asyncio.get_running_loop()
-        left = self.options.max_bytes - body.size
-        seconds = end - loop.time()
-        if seconds <= 0:
-            raise self._late()
-        try:
-            data = await loop.run_in_executor(self._fetchers, fetch, url, left, seconds)
+        most = self.options.max_bytes - body.size
+
+        def fetched() -> bytes:  # how much time is left is known once a thread is free
+            return fetch(url, most, max(SHORTEST, end - loop.time()))
+
+        fetching = loop.run_in_executor(self._fetchers, fetched)
+        try:  # a look-up of a name, and the wait for a thread, have no end of their own
+            data = await asyncio.wait_for(fetching, max(0.0, end - loop.time()))
+        except asyncio.TimeoutError as error:
+            raise self._late() from error
         except CliqaError as error:
             return ImageAnswer(name=url[:255], error=str(error))
         self.budget.take(len(data))
@@ -189,7 +194,7 @@ class Service:
             answer.score = row.score
 
     def _late(self) -> RefusalError:
-        return RefusalError(504, f"No scores within {self.options.timeout:g} s.", RETRY)
+        return RefusalError(504, f"No scores within {self.options.timeout:g} s.")
 
 
 async def _disconnect(receive: Receive) -> None:
@@ -199,4 +204,4 @@ async def _disconnect(receive: Receive) -> None:
 
 
 def _queue_is_full() -> RefusalError:
-    return RefusalError(429, "The queue is full. Try later.", RETRY)
+    return RefusalError(429, "The queue is full. Try later.")

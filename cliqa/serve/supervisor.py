@@ -40,6 +40,9 @@ TRIES = 3
 
 TICK = 0.2
 NUMBERS = "PROMETHEUS_MULTIPROC_DIR"
+ROOM = 2**20
+"""Free bytes that the numbers of a worker need: they are memory-mapped files, and writing into one
+for which the disk has no room ends a process."""
 
 
 class _Worker:
@@ -151,8 +154,16 @@ class Supervisor:
 
     def _start(self, listener: socket.socket, place: int | None = None) -> None:
         """Start a worker, in the place of another one or as one more."""
+        environment = dict(self._environment)
+        if shutil.disk_usage(environment[NUMBERS]).free < ROOM:
+            logger.warning(
+                "%s: the disk is full. A process starts without the numbers of the others, so "
+                "/metrics is not a sum; free %d bytes there, and start the service again",
+                environment.pop(NUMBERS),
+                ROOM,
+            )
         command = python_command("-m", "cliqa.serve.worker", self.options.to_json())
-        worker = _Worker(command, listener, self._environment)
+        worker = _Worker(command, listener, environment)
         if place is None:
             self._workers.append(worker)
         else:

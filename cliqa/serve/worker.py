@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until a signal comes."""
     text, number, ready = sys.argv[1:] if argv is None else argv
     options = ServiceOptions.from_json(text)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which stops us
+    for of_terminal in (signal.SIGINT, signal.SIGHUP):  # they reach the parent too, which stops us
+        signal.signal(of_terminal, signal.SIG_IGN)
     os.environ[LIMIT] = str(options.max_pixels)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.CRITICAL)

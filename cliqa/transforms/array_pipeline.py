@@ -40,9 +40,12 @@ def array_pipeline(steps: Sequence[Mapping[str, Any]]) -> Step | None:
     built: list[Step] = []
     is_float = False
     for step in steps:
-        name = str(step["type"])
+        name = str(step.get("type"))
         known = FLOAT if is_float else LEVELS
-        made = known[name](step) if name in known and not _unknown(name, step) else None
+        try:
+            made = known[name](step) if name in known and not _unknown(name, step) else None
+        except (TypeError, ValueError, KeyError, IndexError):
+            made = None  # wrong arguments: the other pipeline tells which
         if made is None:
             return None
         built.append(made)

@@ -133,10 +133,11 @@ def open_image(path: str | Path, data: bytes | None = None) -> Iterator[ImageFil
         raise
     except FileNotFoundError as error:
         raise DatasetError(f"{path}: no such image file.") from error
-    except Image.DecompressionBombError as error:  # of a part of the image: a frame, a tile
+    except Image.DecompressionBombError as error:  # Pillow's own limit may be another one
         raise DatasetError(
-            f"{path}: {error} Downscale the image before using it; if you trust it, set the "
-            f"environment variable {LIMIT} to its pixels."
+            f"{path}: declares more pixels than the {max_pixels()} that an image may have. "
+            "Downscale the image before using it; if you trust it, set the environment variable "
+            f"{LIMIT} to its pixels."
         ) from error
     except Exception as error:  # noqa: BLE001  Pillow's readers have no errors of their own
         raise DatasetError(

@@ -280,8 +280,9 @@ def own_crop_size(*pipelines: Sequence[Mapping[str, Any]]) -> int | None:
         for step in reversed(steps):
             if _name(step) in CROPS | {"RandomResizedCrop"}:
                 size = step.get("size", 224)  # of `GridCrop` and `QualityRandomCrop`
-                edges = {size} if isinstance(size, int) else set(size)
-                return edges.pop() if len(edges) == 1 else None
+                edges = list(size) if isinstance(size, (list, tuple)) else [size]
+                square = all(isinstance(edge, int) and edge == edges[0] for edge in edges)
+                return edges[0] if edges and square else None
     return None
 
 

@@ -124,3 +124,23 @@ def test_the_folder_of_a_run() -> None:
 def test_resamples() -> None:
     assert resamples({}) == resamples({"evaluation": None}) == 1000
     assert resamples({"evaluation": {"bootstrap": 0}}) == 0
+
+
+@pytest.mark.parametrize(
+    ("scenario", "message"),
+    [
+        ({"datasets": 1}, r"scenario\.datasets: must be a list of dicts, got 1"),
+        ({"datasets": None}, "must be a list of dicts, got None"),
+        (
+            {"datasets": [{"type": "A"}, "x"]},
+            r"datasets\[1\]: must be a dict\(type=\.\.\.\), got 'x'",
+        ),
+        ({"datasets": [{"root": 0}]}, r"datasets\[0\]\.root: must be a folder, got 0"),
+        ({"datasets": [], "dataset_root": [1]}, r"dataset_root: must be a folder, got \[1\]"),
+        ({"datasets": [], "dataset_root": "x" * 10, "evaluate_only": 3}, "evaluate_only: must be"),
+    ],
+)
+def test_data_sets_of_a_strangers_file_may_be_anything(scenario: Any, message: str) -> None:
+    key = "evaluate_only" if "evaluate_only" in scenario else "datasets"
+    with pytest.raises(ConfigError, match=message):
+        data_set_sections(scenario, key)

@@ -20,4 +20,4 @@ def test_a_problem_can_say_what_is_wrong_with_each_image() -> None:
 
 
 def test_a_refusal_is_its_detail() -> None:
-    assert str(RefusalError(429, "Try later.", {"Retry-After": "1"})) == "Try later."
+    assert str(RefusalError(429, "Try later.")) == "Try later."

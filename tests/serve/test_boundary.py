@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cliqa.serve.answers import BUSY
 from cliqa.serve.boundary import Boundary, to_stdout
 from cliqa.serve.metrics import Metrics
 from tests.serve.conftest import Client, files, picture
@@ -34,6 +35,20 @@ def test_browsers_guess_and_keep_nothing(client: Client) -> None:
     assert headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("status", sorted({200, 413, *BUSY}))
+def test_every_answer_of_a_busy_service_says_when_to_come_again(status: int) -> None:
+    start, _ = talk([], [], status)
+    assert ((b"retry-after", b"1") in start["headers"]) == (status in BUSY)
+
+
+def test_what_is_read_can_be_asked_for_without_its_body(client: Client) -> None:
+    own = client()
+    for path in ("/health", "/metrics", "/docs", "/openapi.json"):
+        assert own.head(path).status_code == 200, path
+    assert own.head("/health").headers["content-type"] == "application/json"
+    assert own.head("/score").status_code == 405
+
+
 def test_long_headers_are_refused_though_they_came_whole(client: Client) -> None:
     answer = client().get("/health", headers={"X-Long": "x" * 40_000})
     assert answer.status_code == 431
@@ -45,12 +60,14 @@ def test_the_log_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "{}\n"
 
 
-def talk(body: list[dict[str, Any]], headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:
+def talk(
+    body: list[dict[str, Any]], headers: list[tuple[bytes, bytes]], status: int = 413
+) -> list[dict[str, Any]]:
     """Return what is sent, and what is left of a body, by an application that refuses at once."""
     sent: list[dict[str, Any]] = []
 
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.start", "status": status, "headers": []})
         await send({"type": "http.response.body", "body": b"no"})
 
     async def receive() -> dict[str, Any]:

@@ -55,3 +55,12 @@ def test_processes_are_summed_and_those_that_have_ended_still_count(tmp_path: Pa
     assert numbers["cliqa_batch_images_sum"] == 6
     assert numbers["cliqa_queue_images"] == 4
     assert len(list(tmp_path.glob("gauge_livesum_*.db"))) == 2  # the parent removes a dead one's
+
+
+def test_the_room_of_its_files_is_taken_at_the_start(tmp_path: Path) -> None:
+    variables = {**os.environ, FOLDER: str(tmp_path)}
+    subprocess.run([sys.executable, "-c", COUNT], env=variables, check=True, capture_output=True)
+    found = list(tmp_path.glob("*.db"))
+    assert len(found) == 3
+    for path in found:  # a hole that met a full disk would end the process
+        assert 512 * path.stat().st_blocks >= path.stat().st_size

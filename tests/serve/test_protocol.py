@@ -99,4 +99,6 @@ def test_there_are_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> 
         first.close()
         return found
 
-    assert problem_in(during(talk))["status"] == 503
+    answer = during(talk)
+    assert problem_in(answer)["status"] == 503
+    assert b"\r\nretry-after: 1\r\n" in answer

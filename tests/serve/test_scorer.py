@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cliqa.inference.fast_predictor import open_fast
 from cliqa.inference.predict import Predictor
@@ -105,3 +107,26 @@ def test_one_bad_image_takes_no_other_with_it(caplog: pytest.LogCaptureFixture) 
         None,
     ]
     assert "a secret of the machine" in caplog.text
+
+
+def test_a_name_breaks_no_line_of_the_log(scorer: Scorer, caplog: pytest.LogCaptureFixture) -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.full((40, 40), 0.5, dtype=np.float32)).save(out, "TIFF")
+    _, image, error = scorer.prepare("a\nERROR: forged\x1b[31m.tif", out.getvalue())
+    assert image is not None
+    assert error is None
+    (record,) = [one for one in caplog.records if "forged" in one.getMessage()]
+    assert "a\N{REPLACEMENT CHARACTER}ERROR: forged" in record.getMessage()
+    assert "\n" not in record.getMessage()
+    assert "\x1b" not in record.getMessage()
+    _, _, error = scorer.prepare("b\r\nc.png", b"nonsense")
+    assert "\n" not in error
+
+
+def test_errors_have_the_models_name_and_no_folder(tiny_file: Path) -> None:
+    own = open_scorer(ServiceOptions(str(tiny_file), device="cpu"))
+    (row,) = own.score([(Path("a.png"), np.zeros((1, 7, 9), dtype=np.float32), None)])
+    assert row.score is None
+    assert row.error is not None
+    assert row.error.startswith("tiny.onnx: takes images of ")
+    assert str(tiny_file.parent) not in row.error

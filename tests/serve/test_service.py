@@ -152,6 +152,26 @@ def test_a_request_that_takes_too_long_is_told_so(client: Client, held: Held) ->
     held.go.set()
 
 
+def test_addresses_keep_to_the_time_of_their_request(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, given = threading.Event(), []
+
+    def fetch(url: str, most: int, seconds: float) -> bytes:  # its look-up of a name takes long
+        given.append(seconds)
+        go.wait(WAIT)
+        return b""
+
+    monkeypatch.setattr("cliqa.serve.service.fetch", fetch)
+    own = client(allow_urls=True, timeout=0.2)
+    body = {"urls": ["https://slow.example/a.png"] * 3}
+    answer = own.post("/score", json=body)
+    go.set()
+    assert answer.status_code == 504
+    assert len(given) == 1
+    assert given[0] <= 0.2
+
+
 def test_while_it_is_being_stopped_new_work_is_refused(client: Client) -> None:
     own = client()
     assert own.get("/health").json()["ready"] is True
@@ -160,7 +180,7 @@ def test_while_it_is_being_stopped_new_work_is_refused(client: Client) -> None:
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     health = own.get("/health")
-    assert health.status_code == 503
+    assert (health.status_code, health.headers["retry-after"]) == (503, "1")
     assert (health.json()["live"], health.json()["ready"]) == (True, False)
 
 
@@ -256,8 +276,8 @@ def test_health_says_what_is_served(client: Client, scorer: Scorer) -> None:
 def test_the_description_has_every_answer(client: Client) -> None:
     found = client().get("/openapi.json").json()
     answers = found["paths"]["/score"]["post"]["responses"]
-    assert set(answers) == {"200", "400", "408", "413", "415", "422", "429", "503", "504"}
-    shown = answers["429"]["content"]["application/json"]["schema"]["$ref"]
+    assert set(answers) == {"200", "400", "408", "413", "415", "422", "429", "431", "503", "504"}
+    shown = answers["429"]["content"]["application/problem+json"]["schema"]["$ref"]
     assert shown.endswith("/Problem")
     assert {"ScoreAnswer", "ImageAnswer", "HealthAnswer"} <= set(found["components"]["schemas"])
 

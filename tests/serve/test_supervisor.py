@@ -163,3 +163,32 @@ def test_a_second_signal_ends_at_once(standin: type[_Standin]) -> None:
 
     when(lambda: own._told, twice)
     assert own.run() == 128 + signal.SIGINT
+
+
+def test_a_terminal_that_closes_ends_it_as_well(standin: type[_Standin], tmp_path: Path) -> None:
+    own = ask(1)
+    when(lambda: own._told, lambda: os.kill(os.getpid(), signal.SIGHUP))
+    assert own.run() == 0
+    assert not Path(own._environment[supervisor.NUMBERS]).exists()
+
+
+def test_on_a_full_disk_a_process_counts_for_itself(
+    standin: type[_Standin],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given: list[Any] = []
+
+    class Seen(standin):  # type: ignore[misc, valid-type]
+        def __init__(self, command: Any, listener: Any, environment: Any) -> None:
+            given.append(environment)
+            super().__init__(command, listener, environment)
+
+    monkeypatch.setattr(supervisor, "_Worker", Seen)
+    monkeypatch.setattr(supervisor, "ROOM", 2**62)
+    own = ask(1)
+    when(lambda: own._told, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert own.run() == 0
+    assert supervisor.NUMBERS not in given[0]
+    assert "the disk is full. A process starts without the numbers of the others" in caplog.text

@@ -91,3 +91,17 @@ def test_an_image_smaller_than_a_crop_is_left_to_the_pipeline(step: dict[str, An
     assert arrays is not None
     with pytest.raises(OtherSize):
         arrays(picture(49, 60))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {},
+        {"type": "CenterCrop"},
+        {"type": "CenterCrop", "size": []},
+        {"type": "CenterCrop", "size": None},
+        {"type": "AdaptiveResize"},
+    ],
+)
+def test_wrong_arguments_are_left_to_the_pipeline_that_tells_them(step: dict[str, Any]) -> None:
+    assert array_pipeline([step]) is None

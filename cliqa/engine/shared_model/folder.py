@@ -107,7 +107,8 @@ def read_shared(path: Path) -> dict[str, Any]:
     _check_format(content, config)
     if not isinstance(content.get("state"), dict):
         raise CheckpointError(f"{config}: damaged: it has no state. {AGAIN}")
-    wanted = (content.get("weights") or {}).get("sha256")
+    weights = content.get("weights")
+    wanted = weights.get("sha256") if isinstance(weights, dict) else None
     tensors = load_checkpoint(path)  # a damaged file's own error comes first
     if wanted != sha256_of(path):
         raise CheckpointError(

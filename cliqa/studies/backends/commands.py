@@ -68,7 +68,7 @@ class Backend(Protocol):
 
 @contextlib.contextmanager
 def noted_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM inside the block instead of being interrupted anywhere in it.
+    """Collect `ending_signals` inside the block instead of being interrupted anywhere in it.
 
     A process that was just started is never lost that way. Outside the main thread, where signals
     cannot be handled, the list stays empty.

@@ -83,6 +83,7 @@ def test_a_formatted_config_is_the_same(folder: Path) -> None:
         (lambda c: c.pop("format"), r"not a model that cliqa has shared"),
         (lambda c: c.update(format=9, cliqa_version="7.0"), r"of format 9, written by cliqa 7\.0"),
         (lambda c: c.pop("state"), r"damaged: it has no state"),
+        (lambda c: c.update(weights=[1]), r"not the weights that config\.json beside"),
         (lambda c: c["weights"].update(sha256="0"), r"not the weights that config\.json beside"),
         (lambda c: c["state"].update(names=["x"]), r"its state has been changed since it was wri"),
     ],
