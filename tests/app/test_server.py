@@ -124,7 +124,7 @@ def test_folders_of_the_server_are_scored(client: Client) -> None:
 
 @pytest.mark.parametrize("run", ["../tiny", "/etc", "missing", {"a": 1}, ["tiny"], 5])
 def test_a_run_that_is_not_listed_is_refused(client: Client, run: Any) -> None:
-    answer = client.call(client.function("look-run", "change"), [run])
+    answer = client.call(client.function("look-run", "input"), [run])
     assert re.search("not in the list|no such run", error_of(answer)), answer
 
 
