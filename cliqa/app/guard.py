@@ -16,6 +16,11 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cliqa.utils.errors import first_line
+from cliqa.utils.logging import get_logger
+
+logger = get_logger(__name__)
+
 API = "/gradio_api"
 
 OPEN_GET = (
@@ -34,6 +39,10 @@ OPEN_POST = frozenset({UPLOAD, *(f"{API}/{name}" for name in ("queue/join", "can
 
 MOST_BODY = 2 * 2**20
 """Bytes of a request that is no upload."""
+
+MOST_TEXT = 2**16
+"""Characters of a text in a request: gradio repeats a value that it refuses in its log, and keeps
+it for a session that may never ask for the answer."""
 
 AT_ONCE = 20
 """Largest files in one upload."""
@@ -84,7 +93,11 @@ class Guard:
             status, text = refusal
             await JSONResponse({"detail": text}, status)(scope, receive, send)
             return
-        await self._app(scope, receive, _with_headers(send))
+        try:
+            await self._app(scope, receive, _with_headers(send))
+        except Exception as error:  # noqa: BLE001  gradio's, over what no page sends; it answered 500
+            path = ascii(scope["path"])[:80]
+            logger.warning("a request to %s failed (%s)", path, first_line(error)[:200])
 
     def _refusal(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
         """Return why a request is refused before its body is read."""
@@ -115,6 +128,8 @@ class Guard:
             content = json.loads(body or b"null")
         except (ValueError, RecursionError):
             return b"", (400, "The request is no JSON.")
+        if any(isinstance(part, str) and len(part) > MOST_TEXT for part in _parts(content)):
+            return b"", (413, f"A text in a request has at most {MOST_TEXT} characters.")
         if not all(map(self._is_upload, _paths(content))):
             return b"", (403, "A request may name uploaded files alone.")
         return body, None
@@ -129,13 +144,19 @@ class Guard:
 
 def _paths(content: Any) -> Iterator[object]:  # noqa: ANN401  any JSON
     """Yield the files that a request names: what stands under the key ``path`` at any depth."""
+    for part in _parts(content):
+        if isinstance(part, dict) and part.get("path") is not None:
+            yield part["path"]
+
+
+def _parts(content: Any) -> Iterator[object]:  # noqa: ANN401  any JSON
+    """Yield a value and all that it holds, the keys of dicts too."""
     waiting = [content]
     while waiting:
         part = waiting.pop()
+        yield part
         if isinstance(part, dict):
-            if part.get("path") is not None:
-                yield part["path"]
-            waiting += part.values()
+            waiting += [*part, *part.values()]
         elif isinstance(part, list):
             waiting += part
 

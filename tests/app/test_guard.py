@@ -24,11 +24,13 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(body or b"yes")(scope, receive, send)
 
 
-def ask(folder: Path, method: str, path: str, hosts: Any = (), **options: Any) -> httpx.Response:
+def ask(
+    folder: Path, method: str, path: str, hosts: Any = (), app: Any = echo, **options: Any
+) -> httpx.Response:
     """Return what a guarded app with a folder of uploads answers."""
 
     async def asked() -> httpx.Response:
-        transport = httpx.ASGITransport(Guard(echo, folder, 100, hosts))
+        transport = httpx.ASGITransport(Guard(app, folder, 100, hosts))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:7860") as http:
             return await http.request(method, path, **options)
 
@@ -79,6 +81,27 @@ def test_long_and_broken_bodies_are_refused(tmp_path: Path) -> None:
     for _ in range(400):
         deep = b"[" + deep + b"]"
     assert ask(tmp_path, "POST", JOIN, content=deep).status_code == 403
+
+
+@pytest.mark.parametrize("body", [{"data": ["x" * 65537]}, {"x" * 65537: 1}, ["x" * 65537]])
+def test_a_text_that_the_log_would_repeat_is_refused(tmp_path: Path, body: Any) -> None:
+    answer = ask(tmp_path, "POST", JOIN, json=body)
+    assert answer.status_code == 413
+    assert "65536 characters" in answer.json()["detail"]
+
+
+def test_what_fails_behind_it_is_one_line_of_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("no", 500)(scope, receive, send)
+        raise KeyError("99999\nforged")
+
+    answer = ask(tmp_path, "POST", JOIN, app=fails, json={"fn_index": 99999})
+    assert answer.status_code == 500
+    (record,) = caplog.records
+    assert record.getMessage().startswith("a request to '/gradio_api/queue/join' failed (")
+    assert record.exc_info is None
 
 
 def test_an_upload_says_its_length_which_is_limited(tmp_path: Path) -> None:
