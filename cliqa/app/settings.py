@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cliqa.evaluation.records.study_deployed import FILE
 from cliqa.utils.errors import ConfigError
 
 DEPTH = 4
@@ -59,8 +60,12 @@ class Settings:
     read_only: bool = False
 
     def runs(self) -> list[str]:
-        """Return the names of runs below `work_dirs`, those that last wrote results first."""
-        return _found(self.work_dirs, RESULTS)
+        """Return the names of runs below `work_dirs`, those that last wrote results first.
+
+        The pruned forms that a search has made of a run come after all of them.
+        """
+        made = FILE.parent.name
+        return sorted(_found(self.work_dirs, RESULTS), key=lambda n: Path(n).parent.name == made)
 
     def studies(self) -> list[str]:
         """Return the names of studies below `work_dirs`, the newest first."""

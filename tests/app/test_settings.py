@@ -51,6 +51,14 @@ def test_names_are_listed_the_newest_first(settings: Settings) -> None:
     assert settings.folders() == ["d"]
 
 
+def test_what_a_search_has_made_of_a_run_comes_after_all_runs(settings: Settings) -> None:
+    pruned = settings.work_dirs / "group/old/deploy/pruned-30"
+    pruned.mkdir(parents=True)
+    (pruned / "results.json").write_text("{}")  # the newest of all
+    assert settings.runs()[0] == "new"
+    assert settings.runs()[-1] == "group/old/deploy/pruned-30"
+
+
 def test_names_lead_to_their_files(settings: Settings) -> None:
     assert settings.path_of("group/old") == (settings.work_dirs / "group/old").resolve()
     assert settings.path_of("study").name == "study"
