@@ -275,7 +275,10 @@ def test_all_mistakes_are_told_before_anything_is_evaluated(
             ["--table", "t.rtf"],
             "error: --table t.rtf: the name must end in .txt, .md, .tex, .html or",
         ),
-        (["--score-range", "5", "1"], "error: --score-range 5 1: LOW must be below HIGH, both finite."),
+        (
+            ["--score-range", "5", "1"],
+            "error: --score-range 5 1: LOW must be below HIGH, both finite.",
+        ),
         (["--crops", "25"], "error: --crops 25: write grid:ROWSxCOLUMNS, random:COUNT or whole"),
         (["--batch-size", "0"], "error: --batch-size 0: must be at least 1."),
         (["--num-workers", "-1"], "error: --num-workers: expected an integer from 0 to "),
