@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -124,6 +123,9 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
         """Choose the run that was added; its choice must be there before."""
         return gr.Radio([job.name for job in jobs.all()], value=str(name), visible=True)
 
+    def go_on(name: object) -> None:
+        resume_checked(jobs, name)
+
     def forget(name: object) -> gr.Radio:
         jobs.remove(name)
         return gr.Radio(value=None)
@@ -134,9 +136,10 @@ def queue_panel(jobs: Jobs, added: gr.State) -> None:
     on([timer.tick, chosen.change], look, [chosen], [chosen, *shown], quiet=True)
     on(stamp.change, draw, [chosen], [matrix, curves], quiet=True)
     on(added.change, choose, [added], [chosen], quiet=True)
-    for button, act in ((stop, jobs.stop), (resume, partial(resume_checked, jobs))):
-        done = on(button.click, act, [chosen], [])
-        after(done, look, [chosen], [chosen, *shown])
+    stopped = on(stop.click, jobs.stop, [chosen], [])
+    resumed = on(resume.click, go_on, [chosen], [])
+    after(stopped, look, [chosen], [chosen, *shown])
+    after(resumed, look, [chosen], [chosen, *shown])
     on(remove.click, forget, [chosen], [chosen])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,15 +85,19 @@ def test_the_packages_own_configs_stand_in(tmp_path: Path, monkeypatch: pytest.M
     assert (served[0][0].configs / "demo.py").is_file()
 
 
-def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(sys.modules, "cliqa.app.server", raising=False)
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    for name in [name for name in sys.modules if name.startswith("cliqa.app")]:
-        monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ConfigError, match=r'needs gradio.* pip install -e "\.\[app\]"'):
-        main(["--port", "0"])
+    (tmp_path / "config" / "a.py").write_text("")
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['gradio'] = None\n"
+        "from cliqa.commands.models.app import main\n"
+        "from cliqa.utils.cli import run_entry_point\n"
+        "sys.exit(run_entry_point(lambda: main(['--port', '0'])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, text=True, capture_output=True
+    )
+    assert re.search(r'needs gradio.* pip install -e "\.\[app\]"', done.stderr), done.stderr
 
 
 def test_help_imports_nothing_heavy() -> None:
