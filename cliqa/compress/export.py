@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -134,7 +135,7 @@ def report_lines(report: ExportReport) -> list[str]:
     ]
     if report.note:
         lines.append(f"one size only: {report.note}")
-    lines.append(f"predict with: cliqa predict {report.path} IMAGES")
+    lines.append(f"predict with: cliqa predict {quote(str(report.path))} IMAGES")
     return lines
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -64,7 +65,7 @@ class SelfContained:
             "input: pixels, uint8 (N, H, W, 3), RGB, of any size",
             f"output: {output}{self.note}",
             *(f"parity, {size}: {off:.1e} of the scale" for size, off in self.parity.items()),
-            f"predict with: cliqa predict {self.path} IMAGES",
+            f"predict with: cliqa predict {quote(str(self.path))} IMAGES",
         ]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from cliqa import __version__
+from cliqa.config.suggest import listed
 from cliqa.evaluation.records.results import main_measure
-from cliqa.evaluation.records.table_styles import Table, render
+from cliqa.evaluation.records.table_styles import Table, as_markdown, render
 from cliqa.evaluation.records.tables import number, report
 from cliqa.evaluation.summary import MEANINGS
 from cliqa.hub.card_data import front_matter
@@ -19,6 +21,9 @@ FORGETTING = ("bwt", "forgetting", "forgetting_from_first", "msi")
 """Summary numbers that tell what was forgotten."""
 
 MIB = 1 << 20
+
+MOST_CLASSES = 50
+"""Names of classes in the card; ``config.json`` has all."""
 
 
 def model_card(facts: Facts) -> str:
@@ -43,11 +48,12 @@ def model_card(facts: Facts) -> str:
 def _what(facts: Facts) -> str:
     """Return the first paragraph."""
     what = (
-        f"classifies images into {len(facts.classes)} classes ({', '.join(facts.classes)})"
+        f"classifies images into {len(facts.classes)} classes "
+        f"({listed(map(as_markdown, facts.classes), MOST_CLASSES)})"
         if facts.classes
         else "scores the quality of images: 0 to 1, higher is better, without a reference"
     )
-    stream = " -> ".join(facts.learnt)
+    stream = " -> ".join(map(as_markdown, facts.learnt))
     order = "all at once" if facts.results["joint"] else "one after the other"
     text = (
         f"This model {what}. It has learnt {len(facts.learnt)} data sets {order} ({stream}) by "
@@ -101,7 +107,7 @@ print(session.run(None, {{session.get_inputs()[0].name: pixels}})[0])  # {output
             f"\n`model.onnx` takes {facts.onnx}; `cliqa predict model.onnx IMAGES` prepares them.\n"
         )
     else:
-        text += f"\nThere is no `model.onnx`: {facts.no_onnx}\n"
+        text += f"\nThere is no `model.onnx`: {as_markdown(facts.no_onnx)}\n"
     return text
 
 
@@ -124,15 +130,13 @@ def _data(facts: Facts) -> str:
 def _protocol(facts: Facts) -> str:
     """Return how it was measured."""
     steps = facts.config["scenario"].get("eval_transform")
-    text = yaml.safe_dump(_plain(steps), sort_keys=False, default_flow_style=None, width=100)
     bootstrap = int((facts.config.get("evaluation") or {}).get("bootstrap", 1000))
     shown = "Accuracy is measured" if facts.classes else "Correlations are measured"
     return (
         f"## Protocol\n\n{shown} on the whole test set of each data set after every experience; "
         f"intervals are 95 % bootstrap intervals over its images ({bootstrap} resamples), not over "
         f"seeds: this is one run, of seed {facts.results['seed']}. Test images had no part in "
-        "training or in any choice. Every image goes through these steps:\n\n"
-        f"```yaml\n{text}```\n"
+        f"training or in any choice. Every image goes through these steps:\n\n{_yaml(steps)}"
     )
 
 
@@ -156,12 +160,11 @@ def _results(facts: Facts) -> str:
 def _method(facts: Facts) -> str:
     """Return the strategy and the network."""
     sections = {"model": facts.config["model"], "cl_strategy": facts.config["cl_strategy"]}
-    text = yaml.safe_dump(_plain(sections), sort_keys=False, default_flow_style=None, width=100)
     started = ""
     if facts.started_from:
         keys = ", ".join(f"`{key}`" for key in facts.started_from)
         started = f"\nIt started from pretrained weights: {keys}.\n"
-    return f"## Method\n\n```yaml\n{text}```\n{started}"
+    return f"## Method\n\n{_yaml(sections)}{started}"
 
 
 def _cost(facts: Facts) -> str:
@@ -185,7 +188,7 @@ def _cost(facts: Facts) -> str:
 def _limits(facts: Facts) -> str:
     """Return where the model is not to be trusted."""
     limits = [
-        f"It has learnt {', '.join(facts.learnt)} and nothing else. Other contents, cameras and "
+        f"It has learnt {_names(facts.learnt)} and nothing else. Other contents, cameras and "
         "distortions, generated images, screenshots, video frames and images of other sizes were "
         "not learnt; how far it holds there has to be measured first.",
         "Its labels are opinions of the raters of these data sets. They do not hold for every "
@@ -203,10 +206,10 @@ def _limits(facts: Facts) -> str:
     ]
     to_come = [name for name in facts.results["experiences"] if name not in facts.learnt]
     if to_come:
-        limits.append(f"The run stopped before it learnt {', '.join(to_come)}.")
+        limits.append(f"The run stopped before it learnt {_names(to_come)}.")
     unseen = facts.results.get("unseen", ())
     if unseen:
-        limits.append(f"On {', '.join(unseen)}, never learnt, see the columns above.")
+        limits.append(f"On {_names(unseen)}, never learnt, see the columns above.")
     if facts.config["cl_strategy"].get("inference") == "oracle":
         limits.append(
             "The run was measured with each image's known data set (inference='oracle'). In use "
@@ -214,17 +217,18 @@ def _limits(facts: Facts) -> str:
             "worse than above."
         )
     if facts.config.get("custom_imports"):
-        modules = facts.config["custom_imports"]
-        limits.append(
-            f"It needs code of its own ({_plain(modules)}), so it loads with trust=True alone."
-        )
+        modules = as_markdown(str(_plain(facts.config["custom_imports"])))
+        limits.append(f"It needs code of its own ({modules}), so it loads with trust=True alone.")
     return "## Limits\n\n" + "".join(f"* {line}\n" for line in limits if line)
 
 
 def _licence(facts: Facts) -> str:
     """Return the licence."""
     licence = facts.licence
-    shown = f"[{licence.name}]({licence.link})" if licence.name else f"`{licence.identifier}`"
+    shown = f"`{licence.identifier}`"
+    if licence.name:
+        name = re.sub(r"[\[\]]", r"\\\g<0>", as_markdown(licence.name))
+        shown = f"[{name}](<{licence.link}>)"
     sources = "The images and labels that the model has learnt from"
     if facts.started_from:
         sources += ", and the pretrained weights that it started from,"
@@ -248,6 +252,20 @@ def _citation() -> str:
 
 The methods have papers of their own: the documentation of each names them.
 """
+
+
+def _names(names: Sequence[str]) -> str:
+    """Return names of data sets for a sentence."""
+    return ", ".join(map(as_markdown, names))
+
+
+def _yaml(value: Any) -> str:  # noqa: ANN401  plain values at any depth
+    """Return a part of the config as a block of YAML, which no text in it can end."""
+    text = yaml.safe_dump(
+        _plain(value), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
+    )
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}yaml\n{text}{fence}\n"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  plain values at any depth

@@ -28,6 +28,7 @@ KNOWN = frozenset(
 """The Hub's identifiers of licences, but for those of single published models and ``unknown``."""
 
 OTHER = "other"
+LINK = re.compile(r"https://[^\s<>]+|LICEN[SC]E(\.\w+)?")
 EXAMPLES = "cc-by-4.0, cc-by-nc-4.0, apache-2.0, mit"
 WHOLE_LIST = "https://huggingface.co/docs/hub/repositories-licenses"
 
@@ -70,10 +71,14 @@ def check_licence(
             f"from. All identifiers: {WHOLE_LIST}"
         )
     if identifier == OTHER:
-        if not name or not link or not re.fullmatch(r"https://\S+|LICEN[SC]E(\.\w+)?", link):
+        if not name or not link or not LINK.fullmatch(link):
             raise ConfigError(
                 "--license other: give --license-name NAME and --license-link, an https address "
                 "of the text (or LICENSE, a file of the repository)."
+            )
+        if len(name.splitlines()) > 1:
+            raise ConfigError(
+                f"--license-name {name!r}: give a name in one line; the text is in --license-link."
             )
         return Licence(OTHER, name, link)
     if name or link:

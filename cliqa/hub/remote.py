@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +25,16 @@ FILES = (WEIGHTS, CONFIG, "model.onnx", "results.json", "README.md")
 TO_LOAD = (WEIGHTS, CONFIG)
 """Those that loading needs."""
 
+ENDPOINT = "https://huggingface.co"
+"""The Hub, unless ``HF_ENDPOINT`` names another one."""
+
 LOG_IN = "Log in with: hf auth login (or set HF_TOKEN)"
 AGAIN = "Run the same command again"
-COMMIT = re.compile(r"[0-9a-f]{40}")
+BUSY = (408, 429)
+"""Answers that ask to come again, besides the server's own errors."""
+
+OF_THE_CACHE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
+"""System errors of a cache that cannot be written to."""
 
 
 def hub() -> HfApi:
@@ -37,9 +44,14 @@ def hub() -> HfApi:
         ConfigError: huggingface_hub is not installed.
     """
     api: HfApi = library("huggingface_hub", "hub").HfApi(
-        endpoint=os.environ.get("HF_ENDPOINT"), library_name="cliqa", library_version=__version__
+        endpoint=_endpoint(), library_name="cliqa", library_version=__version__
     )
     return api
+
+
+def _endpoint() -> str:
+    """Return the address of the Hub."""
+    return os.environ.get("HF_ENDPOINT") or ENDPOINT
 
 
 def check_access(repository: str, private: bool = False) -> None:
@@ -130,7 +142,7 @@ def download(model: OnHub) -> Path:
                 allow_patterns=list(TO_LOAD),
                 library_name="cliqa",
                 library_version=__version__,
-                endpoint=os.environ.get("HF_ENDPOINT"),
+                endpoint=_endpoint(),
             )
         )
     lacking = [name for name in TO_LOAD if not (folder / name).is_file()]
@@ -161,13 +173,16 @@ def explained(what: str, doing: str) -> Iterator[None]:
     except errors.LocalTokenNotFoundError as error:
         raise HubError(f"{what}: nobody is logged in to the Hub. {LOG_IN}") from error
     except errors.LocalEntryNotFoundError as error:
+        refusal = error.__cause__
+        if isinstance(refusal, errors.HfHubHTTPError):  # it was reached, and has said no
+            raise HubError(_refused(what, doing, refusal, errors)) from error
         raise HubError(_not_cached(what, error)) from error
     except errors.OfflineModeIsEnabled as error:
         raise HubError(f"{what}: HF_HUB_OFFLINE is set. Unset it to reach the Hub.") from error
     except errors.HFValidationError as error:
         raise HubError(f"{what}: {first_line(error)}") from error
     except errors.HfHubHTTPError as error:
-        raise HubError(_refused(what, error, errors)) from error
+        raise HubError(_refused(what, doing, error, errors)) from error
     except Exception as error:
         line = _trouble(what, doing, error)
         if line is None:
@@ -189,10 +204,10 @@ def _cause(error: BaseException) -> str:
     return first_line(error.__cause__ or error)
 
 
-def _refused(what: str, error: Any, errors: Any) -> str:  # noqa: ANN401  of huggingface_hub
+def _refused(what: str, doing: str, error: Any, errors: Any) -> str:  # noqa: ANN401  the Hub's
     """Return the line for an answer of the Hub that refuses."""
     status = int(error.response.status_code)
-    page = f"https://huggingface.co/{what.removeprefix('hf://').partition('@')[0]}"
+    page = f"{ENDPOINT}/{what.removeprefix('hf://').partition('@')[0]}"
     if isinstance(error, errors.GatedRepoError):
         return (
             f"{what}: its owner asks who uses it. Accept the terms on {page}, then log in as that "
@@ -208,11 +223,12 @@ def _refused(what: str, error: Any, errors: Any) -> str:  # noqa: ANN401  of hug
             f"as one who may see it. Check the name. {LOG_IN}"
         )
     if status == 403:
+        access = "read" if doing == "fetching" else "write"
         return (
-            f"{what}: the token may not do this (403). Use one with write access to the owner's "
-            "repositories: https://huggingface.co/settings/tokens"
+            f"{what}: the token may not do this (403). Use one with {access} access to the owner's "
+            f"repositories: {ENDPOINT}/settings/tokens"
         )
-    if status == 429 or status >= 500:
+    if status in BUSY or status >= 500:
         return f"{what}: the Hub is busy or out of order ({status}). {AGAIN} later."
     return f"{what}: the Hub refuses ({status}: {error.server_message or first_line(error)})."
 
@@ -220,15 +236,37 @@ def _refused(what: str, error: Any, errors: Any) -> str:  # noqa: ANN401  of hug
 def _trouble(what: str, doing: str, error: Exception) -> str | None:
     """Return the line for an error of the disk or of the network; None for others."""
     module = type(error).__module__.partition(".")[0]
+    cache = library("huggingface_hub.constants", "hub").HF_HUB_CACHE
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        cache = library("huggingface_hub.constants", "hub").HF_HUB_CACHE
         return (
             f"{what}: the disk is full while {doing} (the Hub's cache is {cache}). Free space "
             "there, or set HF_HUB_CACHE to a folder with room."
         )
+    if isinstance(error, OSError) and error.errno in OF_THE_CACHE and _along(error, cache):
+        return (
+            f"{what}: the Hub's cache {cache} cannot be written to ({error.strerror}). Set "
+            "HF_HUB_CACHE to a folder that can."
+        )
+    if isinstance(error, json.JSONDecodeError):
+        return (
+            f"{what}: what answers at {_endpoint()} while {doing} is not the Hub, but perhaps a "
+            "page to log in to a network, or a proxy. Open the address in a browser."
+        )
+    if isinstance(error, UnicodeEncodeError):  # a header of the request: the token is its one text
+        return f"{what}: the token has characters that no token has. {LOG_IN}"
     if isinstance(error, ConnectionError) or module.startswith(("httpx", "httpcore", "requests")):
         kept = "; what has arrived is not sent again" if doing == "sending" else ""
+        other = "" if _endpoint() == ENDPOINT else f" at HF_ENDPOINT {_endpoint()}"
         return (
-            f"{what}: no connection to the Hub while {doing} ({first_line(error)}). {AGAIN}{kept}."
+            f"{what}: no connection to the Hub{other} while {doing} ({first_line(error)}). "
+            f"{AGAIN}{kept}."
         )
     return None
+
+
+def _along(error: OSError, cache: str) -> bool:
+    """Return whether a system error is about the cache, a folder above it or something in it."""
+    if not isinstance(error.filename, str):
+        return False
+    path, folder = Path(error.filename).absolute(), Path(cache).absolute()
+    return path.is_relative_to(folder) or folder.is_relative_to(path)

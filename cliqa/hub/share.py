@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -66,8 +67,8 @@ class Shared:
         if self.no_onnx:
             found.append(f"no model.onnx: {self.no_onnx}")
         if self.folder is not None:
-            found.append(f"written: {self.folder} (load it: cliqa.load('{self.folder}'))")
-            found.append(f"send it: hf upload {self.repository} {self.folder} .")
+            found.append(f"written: {self.folder} (load it: cliqa.load({str(self.folder)!r}))")
+            found.append(f"send it: hf upload {self.repository} {quote(str(self.folder))} .")
         else:
             found.append(f"sent: {self.url} (revision {self.commit})")
             found.append(f"load it: cliqa.load('hf://{self.repository}')")
@@ -122,7 +123,8 @@ def _read(run: Path, repository: str, licence: Licence) -> tuple[dict[str, Any],
         CliqaError: It is no finished run, or its model takes no images.
     """
     if holds_shared_model(run):
-        raise CheckpointError(f"{run}: shared already. Send it: hf upload {repository} {run} .")
+        words = f"hf upload {repository} {quote(str(run))} ."
+        raise CheckpointError(f"{run}: shared already. Send it: {words}")
     check_run_folder(run)
     path = find_checkpoint(run)
     state = load_run(path)

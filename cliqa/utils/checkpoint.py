@@ -8,6 +8,7 @@ import re
 import struct
 import zipfile
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -150,7 +151,8 @@ def _advice(path: Path) -> str:
     whole = newest_whole(path)
     if whole is not None:
         return (
-            f" The newest intact checkpoint of this run: {whole}. Resume from it: --resume {whole}"
+            f" The newest intact checkpoint of this run: {whole}. Resume from it: --resume "
+            f"{quote(str(whole))}"
         )
     if path.parent.name == FOLDER:
         return " No other checkpoint of this run is intact. Copy the file again, or train again."

@@ -122,13 +122,27 @@ def _set_user_name() -> None:
 
 
 def _make_home() -> None:
-    """Create a temporary home folder if there is none, for the libraries' caches."""
-    try:
-        Path.home()
-    except RuntimeError:
-        home = tempfile.mkdtemp(prefix="home-")
-        os.environ["HOME"] = home
-        atexit.register(_remove, home, os.getpid())
+    """Create a temporary home folder if there is none that can be written to, for the libraries.
+
+    Avalanche writes ``~/.avalanche`` when it is imported. The caches of a home folder that can
+    only be read, as in a container, are still read.
+    """
+    with contextlib.suppress(RuntimeError):  # nobody's
+        own = Path.home()
+        if _can_write(own) or os.path.isfile(own / ".avalanche" / "config.json"):
+            return
+        if os.path.isdir(own / ".cache"):
+            os.environ.setdefault("XDG_CACHE_HOME", str(own / ".cache"))
+    home = tempfile.mkdtemp(prefix="home-")
+    os.environ["HOME"] = home
+    atexit.register(_remove, home, os.getpid())
+
+
+def _can_write(folder: Path) -> bool:
+    """Return whether a folder can be written to, or made."""
+    while not os.path.exists(folder):  # Path's own raises where it may not look
+        folder = folder.parent
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _remove(home: str, process: int) -> None:

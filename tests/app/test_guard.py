@@ -90,6 +90,14 @@ def test_a_text_that_the_log_would_repeat_is_refused(tmp_path: Path, body: Any) 
     assert "65536 characters" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("name", "status"), [("a1b2", 200), ("", 400), ("x" * 65, 400), ("a\n", 400)]
+)
+def test_a_session_has_a_name_that_gradio_can_keep(tmp_path: Path, name: str, status: int) -> None:
+    answer = ask(tmp_path, "POST", JOIN, json={"session_hash": name, "fn_index": 0})
+    assert answer.status_code == status
+
+
 def test_what_fails_behind_it_is_one_line_of_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -141,7 +141,7 @@ def test_other_licences_and_classes_have_their_own_words(facts: Facts) -> None:
     card = model_card(facts)
     assert "classifies images into 2 classes (cat, dog)" in card
     assert "all at once" in card
-    assert "[our terms](https://example.org/t)" in section(card, "Licence")
+    assert "[our terms](<https://example.org/t>)" in section(card, "Licence")
     assert "There is no `model.onnx`: the step RandomCrop" in section(card, "Use")
     assert "### Forgetting" not in card
     head = card_data(facts)
@@ -173,3 +173,35 @@ def test_names_with_special_characters_stay_texts(facts: Facts) -> None:
     facts = replace(facts, learnt=["my set: #1", "yes"])
     head = yaml.safe_load(model_card(facts).split("---\n")[1])
     assert head["datasets"] == ["yes"]
+
+
+def test_no_name_or_text_of_a_run_is_markdown(facts: Facts) -> None:
+    classes = [
+        "<img src=x>",
+        "a\n---\nlicense: mit\n---\n# mine",
+        "[x](https://e.org)",
+        "`c",
+        "__d__",
+    ]
+    licence = Licence("other", "our ](x) *terms*", "https://example.org/a_(b)")
+    text = "``` \n````\n# mine"
+    config = {**facts.config, "model": {"type": "QualityModel", "prompts": [text, "Grün"]}}
+    card = model_card(
+        replace(facts, classes=classes, licence=licence, config=config, onnx="", no_onnx="<b>\n# x")
+    )
+    assert (
+        r"(\<img src=x>, a --- license: mit --- # mine, [x]\(https://e.org), \`c, \_\_d\_\_)."
+        in card
+    )
+    assert r"[our \]\(x) \*terms\*](<https://example.org/a_(b)>)" in section(card, "Licence")
+    assert r"There is no `model.onnx`: \<b> # x" in card
+    block = section(card, "Method").partition("`````yaml\n")[2].partition("\n`````\n")[0]
+    assert yaml.safe_load(block)["model"]["prompts"] == [text, "Grün"]
+    assert "Grün" in block
+    assert [line for line in card.splitlines() if line == "# mine"] == []
+
+
+def test_a_thousand_classes_are_not_a_page(facts: Facts) -> None:
+    card = model_card(replace(facts, classes=[f"class{k}" for k in range(1000)]))
+    assert "1000 classes (class0, class1, " in card
+    assert "class49 and 950 more)" in card

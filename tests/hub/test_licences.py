@@ -31,8 +31,15 @@ def test_others_have_a_name_and_a_link() -> None:
     link = "https://example.org/terms"
     assert check_licence("other", "ours", link) == Licence("other", "ours", link)
     assert check_licence("other", "ours", "LICENSE.md").link == "LICENSE.md"
-    for name, wrong in ((None, link), ("ours", None), ("ours", "javascript:alert(1)")):
+    for name, wrong in (
+        (None, link),
+        ("ours", None),
+        ("ours", "javascript:alert(1)"),
+        ("ours", f"{link}>x"),
+    ):
         with pytest.raises(ConfigError, match="--license other: give --license-name NAME"):
             check_licence("other", name, wrong)
+    with pytest.raises(ConfigError, match="give a name in one line; the text is in --license-link"):
+        check_licence("other", "ours\n---\nlicense: mit", link)
     with pytest.raises(ConfigError, match="go with --license other"):
         check_licence("mit", "ours")

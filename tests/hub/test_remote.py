@@ -11,7 +11,16 @@ import pytest
 
 import cliqa
 from cliqa.hub.address import OnHub
-from cliqa.hub.remote import FILES, TO_LOAD, check_access, download, explained, upload
+from cliqa.hub.remote import (
+    ENDPOINT,
+    FILES,
+    TO_LOAD,
+    check_access,
+    download,
+    explained,
+    hub,
+    upload,
+)
 from cliqa.utils.errors import HubError
 from tests.hub.endpoint import Repository, SmallHub
 
@@ -80,7 +89,10 @@ def test_a_hub_that_cannot_be_reached_is_told(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(HubError, match=r"not in the Hub's cache .* cannot be reached \("):
         download(OnHub("me/tiny"))
-    with pytest.raises(HubError, match=r"me/tiny: no connection to the Hub while logging in"):
+    with pytest.raises(
+        HubError,
+        match=r"me/tiny: no connection to the Hub at HF_ENDPOINT http://\S+ while logging in",
+    ):
         check_access("me/tiny")
 
 
@@ -121,6 +133,66 @@ def test_refusals_have_a_remedy(
         check_access("me/tiny")
 
 
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (401, r"the Hub does not accept the token \(401\)\. Log in with"),
+        (403, r"the token may not do this \(403\)\. Use one with read access"),
+        (404, r"the Hub has no such repository"),
+        (408, r"the Hub is busy or out of order \(408\)\. Run the same command again later"),
+        (429, r"the Hub is busy or out of order \(429\)"),
+        (503, r"the Hub is busy or out of order \(503\)"),
+        (451, r"the Hub refuses \(451: refused by the test\)"),
+    ],
+)
+def test_a_model_that_is_refused_is_not_said_to_need_a_connection(
+    status: int, line: str, on_hub: SmallHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    on_hub.fail = status
+    with pytest.raises(HubError, match=line):
+        download(OnHub("me/tiny", "v7"))
+
+
+def test_what_is_not_the_hub_is_told(small_hub: SmallHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def portal(request: Any) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "6")
+        request.end_headers()
+        request.wfile.write(b"<html>")
+
+    monkeypatch.setattr(small_hub, "get", portal)
+    line = rf"what answers at {small_hub.url} while \w+( in)? is not the Hub.* in a browser"
+    with pytest.raises(HubError, match=line):
+        download(OnHub("me/tiny"))
+    with pytest.raises(HubError, match=line):
+        check_access("me/tiny")
+
+
+def test_a_wrong_token_or_endpoint_is_told(
+    small_hub: SmallHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_\u00fc")
+    with pytest.raises(HubError, match=r"the token has characters that no token has\. Log in"):
+        check_access("me/tiny")
+    monkeypatch.setenv("HF_TOKEN", small_hub.token)
+    monkeypatch.setenv("HF_ENDPOINT", "nonsense")
+    with pytest.raises(HubError, match=r"no connection to the Hub at HF_ENDPOINT nonsense while"):
+        download(OnHub("me/tiny"))
+    monkeypatch.setenv("HF_ENDPOINT", "")
+    assert hub().endpoint == ENDPOINT
+
+
+def test_a_cache_that_cannot_be_written_to_is_told(
+    on_hub: SmallHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for cache in (tmp_path / "file", tmp_path / "file" / "cache"):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+        with pytest.raises(HubError, match=rf"cache {cache} cannot be written .* Set HF_HUB_CACHE"):
+            download(OnHub("me/tiny"))
+
+
 def test_nobody_is_logged_in(small_hub: SmallHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", "/nowhere")
@@ -152,7 +224,9 @@ def test_an_interrupted_sending_goes_on(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     small_hub.break_commits = True
-    with pytest.raises(HubError, match=r"no connection to the Hub while sending .* Run the same c"):
+    with pytest.raises(
+        HubError, match=r"no connection to the Hub at \S+ \S+ while sending .* Run t"
+    ):
         upload(shared_folder, "me/tiny", private=False, message="x")
     assert small_hub.repositories["me/tiny"].commits == {}  # one commit, or none
     small_hub.break_commits = False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -270,11 +272,15 @@ def test_a_run_is_sent_and_loaded_by_its_name(
 
 
 def test_the_folder_says_what_to_do_next(tiny_run: Path, tmp_path: Path) -> None:
-    found = share(tiny_run, "me/tiny", LICENCE, folder=tmp_path / "s", export=False)
+    folder = tmp_path / "my ü's"
+    found = share(tiny_run, "me/tiny", LICENCE, folder=folder, export=False)
     lines = found.lines()
-    assert f"send it: hf upload me/tiny {tmp_path / 's'} ." in lines
+    (command,) = [line.removeprefix("send it: ") for line in lines if line.startswith("send it")]
+    assert shlex.split(command) == ["hf", "upload", "me/tiny", str(folder), "."]
+    (load,) = [line for line in lines if "cliqa.load" in line]
+    assert ast.literal_eval(load.partition("cliqa.load(")[2].removesuffix("))")) == str(folder)
     assert "no model.onnx: it was not asked for." in lines
     assert set(found.files) == {"README.md", "config.json", "model.safetensors", "results.json"}
-    head = (tmp_path / "s" / "README.md").read_text().split("---\n")[1]
+    head = (folder / "README.md").read_text().split("---\n")[1]
     assert yaml.safe_load(head)["license"] == "cc-by-4.0"
     assert copy.deepcopy(found) == found

@@ -126,11 +126,49 @@ def test_a_user_and_a_home_that_the_system_does_not_know(
     assert not Path(homes[0]).exists()
 
 
-def test_a_known_user_keeps_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_known_user_keeps_what_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home = str(tmp_path / "me")
     monkeypatch.setenv("USER", "me")
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", home)
     console.prepare_process()
-    assert (os.environ["USER"], os.environ["HOME"]) == ("me", "/home/me")
+    assert (os.environ["USER"], os.environ["HOME"]) == ("me", home)
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return a home folder that can only be read."""
+    home = tmp_path / "locked"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(console.os, "access", lambda folder, _: Path(folder) != home)
+    monkeypatch.setattr(console.atexit, "register", lambda *_: None)
+    monkeypatch.setattr(console.tempfile, "tempdir", str(tmp_path))
+    return home
+
+
+def test_a_home_that_cannot_be_written_to_is_replaced(locked: Path) -> None:
+    (locked / ".cache").mkdir()
+    console.prepare_process()
+    assert Path(os.environ["HOME"]).is_dir()
+    assert os.environ["HOME"] != str(locked)
+    assert os.environ["XDG_CACHE_HOME"] == str(locked / ".cache")  # what was fetched is found
+
+
+def test_a_home_that_has_what_avalanche_would_write_is_kept(locked: Path) -> None:
+    (locked / ".avalanche").mkdir()
+    (locked / ".avalanche" / "config.json").write_text("{}")
+    console.prepare_process()
+    assert os.environ["HOME"] == str(locked)
+    assert "XDG_CACHE_HOME" not in os.environ
+
+
+def test_a_home_below_a_file_is_replaced(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (locked / "file").touch()
+    monkeypatch.setenv("HOME", str(locked / "file" / "me"))
+    console.prepare_process()
+    assert Path(os.environ["HOME"]).is_dir()
 
 
 def test_the_limit_of_open_files_is_raised() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from shlex import quote
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -35,4 +36,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{args.out}: {args.config} as a config of cliqa; {conversion.built}")
     for reason in conversion.lost:
         print(f"  left out or changed: {reason}")
-    print(f"next: cliqa train {args.out}")
+    print(f"next: cliqa train {quote(str(args.out))}")

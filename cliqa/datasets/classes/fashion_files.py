@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from cliqa.utils.errors import DatasetError
 from cliqa.utils.paths import home_path
@@ -48,7 +49,7 @@ def file_path(folder: Path, name: str) -> Path:
 
 def otherwise(root: Path) -> str:
     """Return what to do without a network."""
-    return f"write generated data with: cliqa data fashion --out {root}"
+    return f"write generated data with: cliqa data fashion --out {quote(str(root))}"
 
 
 def _missing(folder: Path) -> list[str]:

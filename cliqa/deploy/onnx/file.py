@@ -32,6 +32,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -229,6 +230,7 @@ def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
         raise ArtifactError(
-            f"{path}: no such file. Write it with cliqa compress export CHECKPOINT --out {path}."
+            f"{path}: no such file. Write it with cliqa compress export CHECKPOINT --out "
+            f"{quote(str(path))}"
         )
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -57,10 +58,10 @@ def render(table: Table, style: Style = "text") -> str:
         shown = [line.rstrip() for line in _aligned(lines, right, "plain")]
         return "\n".join([table.title, "-" * max(map(len, shown)), *shown]) + "\n"
     if style == "markdown":
-        lines = [tuple(cell.replace("|", "\\|") for cell in line) for line in lines]
+        lines = [tuple(map(as_markdown, line)) for line in lines]
         right = [column > 0 for column in range(len(table.header))]
         shown = _aligned(lines, right, "pipe", FIRST)
-        return "\n".join([f"**{table.title}**", "", *shown]) + "\n"
+        return "\n".join([f"**{as_markdown(table.title)}**", "", *shown]) + "\n"
     if style == "latex":
         return _latex(table)
     if style == "html":
@@ -81,7 +82,24 @@ def render_notes(notes: Sequence[str], style: Style = "text") -> str:
         return f"<ul>\n{items}\n</ul>\n"
     mark = "% " if style == "latex" else "- "
     more = "\n% " if style == "latex" else "\n"
+    if style == "markdown":
+        notes = [as_markdown(note) for note in notes]
     return "".join(f"{mark}{more.join(note.splitlines())}\n" for note in notes)
+
+
+MARKDOWN = re.compile(r"[\\`*|<]|~(?=~)|(?<=\])(?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown takes as a command within a line; ``_`` inside a word is none."""
+
+
+def as_markdown(text: str) -> str:
+    r"""Return a text as a part of a line of Markdown, where it looks as it is.
+
+    >>> as_markdown("a|b <i>"), as_markdown("my_set"), as_markdown("__x__")
+    ('a\\|b \\<i>', 'my_set', '\\_\\_x\\_\\_')
+    >>> as_markdown("[0.1, 0.2]"), as_markdown("one\n---\ntwo [x](y)")
+    ('[0.1, 0.2]', 'one --- two [x]\\(y)')
+    """
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 LATEX = str.maketrans(
