@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from cliqa.compress.image_size import SIZE, crops_and_size
+from cliqa.compress.image_size import SIZE, crops_and_size, own_size
 from cliqa.config.trust import without_weights
 from cliqa.deploy.description import hide_places
 from cliqa.deploy.onnx.export import DynamicSize, ExportReport, export_onnx
@@ -29,7 +29,7 @@ from cliqa.utils.paths import check_output_file
 logger = get_logger(__name__)
 
 OWN_SIZES = (SIZE, (32, 32), (28, 28))
-"""Tried in turn where the preprocessing leaves images their own size."""
+"""Tried in turn where the preprocessing leaves images their own size, after the run's own."""
 
 
 def export_checkpoint(
@@ -63,7 +63,7 @@ def export_checkpoint(
     crops, own = crops_and_size(model.eval_transform)
     if dynamic_size is None:
         dynamic_size = False if size or own else "auto"
-    chosen = size or own or _size_that_fits(model.network, model.channels)
+    chosen = size or own or _size_that_fits(model)
     if crops > 1 and isinstance(model.network, GatedViews):
         logger.warning(
             "%s: images are shown in %d crops, and the exported gate weighs each by itself, not an "
@@ -165,12 +165,17 @@ def _about(model: CheckpointModel | ZeroShotModel, state: dict[str, Any]) -> dic
 
 
 @torch.no_grad()
-def _size_that_fits(network: nn.Module, channels: int) -> tuple[int, int]:
-    """Return the first of `OWN_SIZES` that a network takes; the first of all if it takes none."""
-    for size in OWN_SIZES:
+def _size_that_fits(model: CheckpointModel | ZeroShotModel) -> tuple[int, int]:
+    """Return the first size that a network takes: the run's own, else one of `OWN_SIZES`.
+
+    A transformer takes any size, as its positions are interpolated, but its file takes one alone.
+    """
+    own = own_size(model.scenario)
+    sizes = OWN_SIZES if own is None else (own, *OWN_SIZES)
+    for size in sizes:
         try:
-            network(torch.zeros(1, channels, *size))
+            model.network(torch.zeros(1, model.channels, *size))
         except (CliqaError, RuntimeError, ValueError, AssertionError):
             continue
         return size
-    return OWN_SIZES[0]
+    return sizes[0]

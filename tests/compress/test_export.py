@@ -139,6 +139,19 @@ def test_the_file_says_where_it_is_from(tiny_run: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick_exports")
+def test_a_transformer_is_exported_at_the_size_of_the_run_s_images(
+    split_config: Config, run_config: Run
+) -> None:
+    split_config["cl_strategy"]["train_epochs"] = 1
+    arch = {"embed_dims": 8, "num_layers": 1, "num_heads": 2, "feedforward_channels": 8}
+    vit = {"type": "VisionTransformer", "arch": arch, "img_size": 28, "patch_size": 7}
+    split_config["model"] |= {"neck": None, "backbone": {**vit, "in_channels": 1}}
+    split_config["model"]["head"] |= {"in_channels": 8}
+    folder = run_config(split_config)
+    assert export_checkpoint(folder).size == (28, 28)  # it would take 224 x 224 too
+
+
+@pytest.mark.usefixtures("quick_exports")
 def test_the_preprocessing_fixes_the_size(
     small_config: Config, run_config: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
