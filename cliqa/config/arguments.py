@@ -225,7 +225,7 @@ def check_argument_names(
     parameters, open_ended = parameters_of(component)
     shown = {name: p for name, p in parameters.items() if name not in provided}
     unknown = sorted(set(given) - set(parameters)) if not open_ended else []
-    mistakes = [f"unexpected argument '{name}'.{closest(name, shown)}" for name in unknown]
+    mistakes = [f"unexpected argument {name!r}.{closest(name, shown)}" for name in unknown]
     if not mistakes:
         needed = (n for n, p in shown.items() if p.default is inspect.Parameter.empty)
         mistakes = [f"missing argument '{name}'." for name in needed if name not in given]

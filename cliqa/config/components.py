@@ -159,7 +159,7 @@ def _check(part: Part, names: NameIndex, *, certain: bool) -> None:
     if found:
         raise ConfigError(
             "\n".join(
-                f"{part.where} '{name}': unexpected argument '{key}'. Did you mean '{near}'?"
+                f"{part.where} '{name}': unexpected argument {key!r}. Did you mean '{near}'?"
                 for key, near in found.items()
             )
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,12 @@ from torch import Tensor
 
 from cliqa.config.values import walk
 from cliqa.engine.work_dir.data_record import read_record
-from cliqa.evaluation.records.results import Results, load_results
+from cliqa.evaluation.records.results import Results, load_results, read_artifact
 from cliqa.hub.licences import Licence
 from cliqa.hub.private import hidden, public_config
 from cliqa.inference.evaluation_model import experiences_learnt
 from cliqa.inference.evaluation_request import scales_of
-from cliqa.utils.errors import CheckpointError, CliqaError
+from cliqa.utils.errors import ArtifactError, CheckpointError, CliqaError
 
 WEIGHTS = ("load_from", "pretrained", "weights", "checkpoint", "checkpoint_path")
 """Keys of a config that name weights which a run starts from."""
@@ -166,11 +165,11 @@ def _started_from(config: Mapping[str, Any]) -> list[str]:
 def _run(folder: Path) -> dict[str, Any]:
     """Return the versions and the device of ``run.json``, nothing else that is in it."""
     try:
-        found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        _, found = read_artifact(folder, "run.json", "")
         return {
             "device": str(found.get("device") or "").partition(":")[0],
             "python": found.get("python"),
             "packages": dict(found.get("packages") or {}),
         }
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (ArtifactError, ValueError, AttributeError, TypeError):
         return {}

@@ -139,6 +139,20 @@ class CheckpointModel(TorchModel):
         self.eval_transform: Steps = parts["eval_transform"]
         super().__init__(path, *deployed_of(state), device, execution)
 
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return scores (B,) or logits (B, K) of preprocessed images (B, C, H, W), on the CPU.
+
+        Raises:
+            CheckpointError: The file names classes, and its network gives scores.
+        """
+        outputs = super().__call__(images)
+        if self.classes and outputs.ndim == 1:
+            raise CheckpointError(
+                f"{self.path}: damaged: it names {len(self.classes)} classes, and its network "
+                "gives a score of each image. Use another checkpoint of the run."
+            )
+        return outputs
+
 
 class ZeroShotModel(TorchModel):
     """The encoder of a pretraining with its two anchors: it scores images without any label."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ def test_a_missing_or_odd_record_costs_its_lines_alone(
     (run / "run.json").unlink()
     if content is not None:
         (run / "run.json").write_text(content)
+    assert gather(run, state, "me/iqa", LICENCE).run == {}
+
+
+def test_a_record_that_is_a_pipe_is_not_waited_for(run: Path, state: dict[str, Any]) -> None:
+    (run / "run.json").unlink()
+    os.mkfifo(run / "run.json")
     assert gather(run, state, "me/iqa", LICENCE).run == {}
 
 

@@ -173,13 +173,15 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _check_format(content: Mapping[str, Any], path: Path) -> None:
     """Refuse other programs' files and newer formats."""
     number = content.get("format")
-    if content.get("library") != LIBRARY or not isinstance(number, int):
+    if content.get("library") != LIBRARY or not isinstance(number, int) or number < 1:
         raise CheckpointError(
             f"{path}: not a model that cliqa has shared (it lacks library: '{LIBRARY}'). cliqa "
             "loads its own models; name another's weights in a config as load_from."
         )
     if number > FORMAT:
-        version = content.get("cliqa_version")
+        version = " ".join(str(content.get("cliqa_version")).split())[
+            :20
+        ]  # a stranger's, in a line
         raise CheckpointError(
             f"{path}: of format {number}, written by cliqa {version}; this is cliqa {__version__}, "
             f"which reads formats up to {FORMAT}. Install a newer cliqa."

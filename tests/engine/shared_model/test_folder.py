@@ -213,6 +213,24 @@ def test_odd_values_in_a_sealed_state_are_mistakes_of_the_file(folder: Path) -> 
         (folder / CONFIG).write_text(whole)
 
 
+def test_classes_of_a_network_that_gives_scores_are_damage(folder: Path) -> None:
+    change(folder, lambda content: content["state"].update(classes=["x", "y"]), sealed=True)
+    with pytest.raises(CheckpointError, match="names 2 classes, and its network gives a score"):
+        open_model(folder, CPU)(torch.zeros(1, 3, 16, 16))
+
+
+def test_a_name_in_a_strangers_file_forges_no_line(folder: Path) -> None:
+    forged = "9\nerror: forged"
+    change(folder, lambda content: content["state"]["config"]["model"].update({forged: 1}), True)
+    with pytest.raises(CliqaError, match="unexpected argument '9.*forged'") as told:
+        open_model(folder, CPU)
+    assert len(str(told.value).splitlines()) == 1
+    change(folder, lambda content: content.update(format=99, cliqa_version=forged))
+    with pytest.raises(CheckpointError, match="of format 99, written by cliqa 9 error") as told:
+        read_shared(folder / WEIGHTS)
+    assert len(str(told.value).splitlines()) == 1
+
+
 def test_what_needs_the_run_says_so(written: Path) -> None:
     with pytest.raises(CheckpointError, match=r"predicts alone.*Evaluate the .*model\.onnx"):
         load_run(find_checkpoint(written))
