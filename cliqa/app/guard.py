@@ -45,7 +45,7 @@ MOST_TEXT = 2**16
 """Characters of a text in a request: gradio repeats a value that it refuses in its log, and keeps
 it for a session that may never ask for the answer."""
 
-SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SESSION = re.compile(r"[!-~]{1,128}")
 """The name that a page gives its session; gradio keeps it, and fails over an empty one later."""
 
 AT_ONCE = 20
@@ -136,7 +136,7 @@ class Guard:
             return b"", (413, f"A text in a request has at most {MOST_TEXT} characters.")
         session = content.get("session_hash") if isinstance(content, dict) else None
         if session is not None and not SESSION.fullmatch(str(session)):
-            return b"", (400, "The request's session_hash must be 1 to 64 letters and digits.")
+            return b"", (400, "The request's session_hash must be a word of 1 to 128 letters.")
         if not all(map(self._is_upload, _paths(content))):
             return b"", (403, "A request may name uploaded files alone.")
         return body, None

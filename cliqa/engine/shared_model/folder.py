@@ -179,9 +179,7 @@ def _check_format(content: Mapping[str, Any], path: Path) -> None:
             "loads its own models; name another's weights in a config as load_from."
         )
     if number > FORMAT:
-        version = " ".join(str(content.get("cliqa_version")).split())[
-            :20
-        ]  # a stranger's
+        version = " ".join(str(content.get("cliqa_version")).split())[:20]  # a stranger's
         raise CheckpointError(
             f"{path}: of format {number}, written by cliqa {version}; this is cliqa {__version__}, "
             f"which reads formats up to {FORMAT}. Install a newer cliqa."
