@@ -192,8 +192,7 @@ REVIEWED: dict[str, tuple[str, ...]] = {
     ),
     "Plain values and tensors that are written; nothing is read.": (
         "cliqa/engine/shared_model/folder.py::write_shared safetensors.save",
-        "cliqa/hub/card.py::_method yaml.safe_dump",
-        "cliqa/hub/card.py::_protocol yaml.safe_dump",
+        "cliqa/hub/card.py::_yaml yaml.safe_dump",
         "cliqa/hub/card_data.py::front_matter yaml.safe_dump",
     ),
     "Images: decoders of the formats that are meant to be read.": (

@@ -152,3 +152,21 @@ def test_rmse_of_the_fit_is_in_the_targets_units() -> None:
     assert 4 < value < 6  # the noise is 5
     in_percent = rmse(logistic_fit(x, y / 100)(x), y / 100)
     assert in_percent == pytest.approx(value / 100, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 290, 340])
+def test_a_slight_bend_of_a_line_is_found(seed: int) -> None:
+    """No curve of a grid of slight bends leaves less error."""
+    x, y = generated(seed)
+    z = (x - x.mean()) / x.std()
+    left = []
+    for width in np.geomspace(3, 1000, 40):
+        for middle in np.linspace(-20, 20, 21) * width:
+            side = 1 if middle > 0 else -1  # the end that is small: it loses no digits
+            shape = side * expit(side * (z - middle) / width)
+            shape = (shape - shape.mean()) / shape.std()
+            rest = y - y.mean() - np.mean(shape * y) * shape
+            left.append(float(np.sqrt(np.mean(rest**2))))
+    own = rmse(logistic_fit(x, y)(x), y)
+    assert own is not None
+    assert own <= min(left) * (1 + 1e-6)

@@ -32,6 +32,9 @@ OF_OURS: dict[str, Config] = {
 }
 """Arguments that a method of ours must have."""
 
+HEADS = {"StreamingRidge": "RidgeHead"}
+"""The head that a method of ours is for: its own error names it."""
+
 
 def all_of(package: Any, base: tuple[type, ...]) -> dict[str, type]:
     """Return the strategies or plugins in all modules of a package, by their names."""
@@ -93,6 +96,10 @@ def test_it_learns_or_names_what_does(
     assert STRATEGIES.registered(use) or PLUGINS.registered(use)
     assert use in STRATEGIES.module_dict or use in PLUGINS.module_dict  # not Avalanche's
     config["cl_strategy"] = {**strategy, "type": use, **OF_OURS.get(use, {})}
+    if use in HEADS:
+        with pytest.raises(ConfigError, match=f"Set model.head=dict.type='{HEADS[use]}'"):
+            check_config(config)
+        config["model"]["head"]["type"] = HEADS[use]
     check_config(config)
 
 
