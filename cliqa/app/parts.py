@@ -40,6 +40,9 @@ RELEASE = """() => {
 }"""
 """Undo `HOLD`."""
 
+PULSE = 3
+"""Seconds after which an answer that was missed is fetched."""
+
 
 def on(
     triggers: Trigger | Sequence[Trigger],
@@ -83,6 +86,26 @@ def on(
     for ended in (done.success, done.failure) if lists else ():
         ended(None, js=RELEASE.replace("IDS", json.dumps(lists)), api_visibility="private")
     return done
+
+
+def pulse() -> None:
+    """Ask the server for nothing every few seconds, so that no answer is waited for in vain.
+
+    gradio's server ends the connection for answers with the last one, and its page opens another
+    when it asks for something and has none. What is asked between the end and the news of it is
+    answered over the next connection alone, which a timer that waits for this answer never opens.
+    """
+
+    async def nothing() -> None:
+        """Return at once; no thread is needed."""
+
+    gr.on(
+        [gr.Timer(PULSE).tick],
+        nothing,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="multiple",  # also while the last one is not answered
+    )
 
 
 def _mode(events: Sequence[str]) -> Literal["once", "multiple", "always_last"]:

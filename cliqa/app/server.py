@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from cliqa.app.guard import LOOPBACK, Guard
 from cliqa.app.page import build_page
+from cliqa.app.parts import pulse
 from cliqa.app.settings import Settings
 from cliqa.app.theme import CSS, NAME_FIGURES, make_theme
 from cliqa.engine.interrupts import stop_on_signals
@@ -89,6 +90,8 @@ def make_app(settings: Settings, uploads: Path, hosts: Sequence[str] = ()) -> AS
     os.environ.update(QUIET)
     os.environ[UPLOADS] = str(uploads.resolve())  # each component takes it when it is made
     page = build_page(settings)
+    with page:
+        pulse()
     page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(

@@ -1,0 +1,79 @@
+"""A page whose connection for answers ends while another answer is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cliqa.app.parts import on
+from cliqa.app.server import make_app
+from cliqa.app.settings import Settings
+from tests.app.browser.session import Session
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+Open = Callable[..., Session]
+
+LATE = 1.5
+"""Seconds by which a connection's end reaches the page too late."""
+
+
+def late_ends(app: ASGIApp) -> ASGIApp:
+    """Return an app whose last message of a connection for answers takes its time."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        async def slow(message: Message) -> None:
+            if b"close_stream" in message.get("body", b""):
+                await asyncio.sleep(LATE)
+            await send(message)
+
+        await app(scope, receive, slow)
+
+    return served
+
+
+@pytest.fixture
+def page_of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the address of a page with two buttons and a timer, which write their answers."""
+    seconds = itertools.count(1)
+
+    def build(settings: Settings) -> gr.Blocks:
+        with gr.Blocks() as page:
+            for name in ("first", "second"):
+                text = gr.HTML(elem_id=f"{name}-text")
+                button = gr.Button(name, elem_id=name)
+                on(button.click, lambda name=name: f"{name} answered", [], [text])
+            text = gr.HTML(elem_id="timer-text")
+            on(gr.Timer(1).tick, lambda: f"tick {next(seconds)}", [], [text])
+        return page
+
+    monkeypatch.setattr("cliqa.app.server.build_page", build)
+    app = late_ends(make_app(Settings(tmp_path), tmp_path))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not (server.started and server.servers):
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def test_what_is_asked_while_the_connection_ends_is_answered(
+    open_page: Open, page_of_two: str
+) -> None:
+    session = open_page(url=page_of_two)
+    session.find("#first").click()
+    session.says("#first-text", "first answered")  # the connection ends, and the page is not told
+    session.find("#second").click()
+    session.says("#second-text", "second answered")
+    session.says("#timer-text", "tick 3")  # it waits for the answer before it asks again
