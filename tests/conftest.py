@@ -539,3 +539,14 @@ def forked_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a study start its runs in copies of this process: five seconds less each."""
     if hasattr(os, "fork"):
         monkeypatch.setattr("cliqa.studies.backends.local._start", start)
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Return a folder with photographs a to d, some other files, and a photograph below it."""
+    (tmp_path / "below").mkdir()
+    for name in ("b.PNG", "a.jpg", "d.webp", "c.bmp", "._a.jpg", "below/e.jpg"):
+        with (tmp_path / name).open("wb") as file:
+            Image.new("RGB", (60, 40), (200, 100, 50)).save(file, "PNG")
+    (tmp_path / "notes.txt").write_text("notes")
+    return tmp_path

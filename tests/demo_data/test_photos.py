@@ -13,19 +13,8 @@ from cliqa.demo_data.photos import assign_photos, crop_photo, fingerprint
 from cliqa.utils.errors import DatasetError
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder with photographs a to d, some other files, and a photograph below it."""
-    (tmp_path / "below").mkdir()
-    for name in ("b.PNG", "a.jpg", "d.webp", "c.bmp", "._a.jpg", "below/e.jpg"):
-        with (tmp_path / name).open("wb") as file:
-            Image.new("RGB", (60, 40), (200, 100, 50)).save(file, "PNG")
-    (tmp_path / "notes.txt").write_text("notes")
-    return tmp_path
-
-
-def test_the_fingerprint_knows_names_and_sizes_but_not_the_folder(folder: Path) -> None:
-    photos = find_photos(folder, 1)
+def test_the_fingerprint_knows_names_and_sizes_but_not_the_folder(photo_folder: Path) -> None:
+    photos = find_photos(photo_folder, 1)
     before = fingerprint(photos)
     assert fingerprint(photos[:-1]) != before
     photos[0].write_bytes(photos[0].read_bytes() + b"more")
@@ -66,14 +55,16 @@ def test_a_crop_lies_in_the_photograph_and_keeps_the_aspect(tmp_path: Path) -> N
     assert mirrored == {True, False}
 
 
-def test_a_crop_follows_from_the_seed(folder: Path) -> None:
-    first, same = (crop_photo(folder / "a.jpg", 32, np.random.default_rng(1)) for _ in range(2))
+def test_a_crop_follows_from_the_seed(photo_folder: Path) -> None:
+    first, same = (
+        crop_photo(photo_folder / "a.jpg", 32, np.random.default_rng(1)) for _ in range(2)
+    )
     assert np.array_equal(first, same)
 
 
-def test_small_and_damaged_photographs_are_named(folder: Path) -> None:
+def test_small_and_damaged_photographs_are_named(photo_folder: Path) -> None:
     with pytest.raises(DatasetError, match=r"a\.jpg: 60 x 40 pixels, smaller than .* Set size=40"):
-        crop_photo(folder / "a.jpg", 41, np.random.default_rng(0))
-    (folder / "z.png").write_bytes(b"no image")
+        crop_photo(photo_folder / "a.jpg", 41, np.random.default_rng(0))
+    (photo_folder / "z.png").write_bytes(b"no image")
     with pytest.raises(DatasetError, match=r"z\.png"):
-        crop_photo(folder / "z.png", 32, np.random.default_rng(0))
+        crop_photo(photo_folder / "z.png", 32, np.random.default_rng(0))

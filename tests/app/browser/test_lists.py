@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
-import uvicorn
 
 from cliqa.app.parts import on
 from cliqa.app.server import make_app
 from cliqa.app.settings import Settings
 from tests.app.browser.session import Session
+from tests.app.client import served
 
 pytestmark = pytest.mark.browser
 
@@ -64,16 +63,9 @@ def page_of_lists(gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return page
 
     monkeypatch.setattr("cliqa.app.server.build_page", build)
-    app = make_app(Settings(tmp_path), tmp_path)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not (server.started and server.servers):
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    gate.open.set()
-    server.should_exit = True
-    thread.join(10)
+    with served(make_app(Settings(tmp_path), tmp_path)) as address:
+        yield address
+        gate.open.set()
 
 
 def _options(session: Session) -> int:

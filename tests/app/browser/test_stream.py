@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
-import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cliqa.app.parts import on
 from cliqa.app.server import make_app
 from cliqa.app.settings import Settings
 from tests.app.browser.session import Session
+from tests.app.client import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -62,15 +61,8 @@ def page_of_two(
         return page
 
     monkeypatch.setattr("cliqa.app.server.build_page", build)
-    app = late_ends(make_app(Settings(tmp_path), tmp_path))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not (server.started and server.servers):
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with served(late_ends(make_app(Settings(tmp_path), tmp_path))) as address:
+        yield address
 
 
 def test_what_is_asked_while_the_connection_ends_is_answered(
