@@ -79,7 +79,6 @@ def prepared(source: str | Path) -> Iterator[PreparedGraph]:
     metadata = get_metadata(model, source)
     _check_operators(model, source)
     graph_input(model, source)
-    library("onnxruntime").set_default_logger_severity(3)  # errors: no remarks on its own graphs
     shape_inference = library("onnxruntime.quantization.shape_inference")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "prepared.onnx"
