@@ -205,6 +205,15 @@ def changed_at(path: Path) -> float:
         return 0.0
 
 
+def file_state(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
+    """Return what changes when a file is written or replaced; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def forget_searches() -> None:
     """Search anew when names are next asked for."""
     _searches.clear()

@@ -69,8 +69,7 @@ def check_waiting_data(runs: Iterable[PlannedRun]) -> None:
     """
     sharing: dict[str, list[PlannedRun]] = {}
     for run in runs:
-        scenario = run.config.get("scenario")
-        sharing.setdefault(json.dumps(scenario, default=str, sort_keys=True), []).append(run)
+        sharing.setdefault(_data_key(run), []).append(run)
     told: dict[str, dict[Path, None]] = {}  # by what is wrong, the configs in their order
     for same in sharing.values():
         try:
@@ -103,7 +102,7 @@ def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[
         if then is None:
             logger.warning("%s: holds no record of its data: they may have changed since", run)
             continue
-        key = json.dumps(run.config["scenario"], default=str, sort_keys=True)
+        key = _data_key(run)
         if key not in present:
             present[key] = _present(run)
         now = present[key]
@@ -118,6 +117,11 @@ def check_study_data(runs: Iterable[PlannedRun], allowed: bool = False) -> list[
         notes.append(f"{run} is kept, and its data have changed: {changes} ({OPTION})")
         logger.warning("%s", notes[-1])
     return notes
+
+
+def _data_key(run: PlannedRun) -> str:
+    """Return what runs over the same data share."""
+    return json.dumps(run.config.get("scenario"), default=str, sort_keys=True)
 
 
 def _present(run: PlannedRun) -> DataRecord | None:

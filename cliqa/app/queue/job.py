@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cliqa.app.queue.search import Search
+from cliqa.app.settings import file_state
 from cliqa.config.arguments import checked_arguments
 from cliqa.evaluation.records.results import read_artifact
 from cliqa.utils.errors import ArtifactError, ConfigError, first_line
@@ -139,11 +140,8 @@ def read_job(path: str | os.PathLike[str]) -> Job | None:
 
     A file that has not changed is not read again: a page asks for all jobs every other second.
     """
-    try:
-        found = os.stat(path)
-    except OSError:  # it has just been removed, or never was one
-        return None
-    return _read(os.fspath(path), (found.st_mtime_ns, found.st_size, found.st_ino))
+    state = file_state(path)  # None: it has just been removed, or never was one
+    return None if state is None else _read(os.fspath(path), state)
 
 
 @lru_cache(maxsize=4096)

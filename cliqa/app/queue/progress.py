@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cliqa
-from cliqa.app.settings import changed_at
+from cliqa.app.settings import changed_at, file_state
 from cliqa.config.load import load_config
 from cliqa.evaluation.records.results import FILE_NAME, main_measure
 from cliqa.evaluation.records.tables import LABELS
@@ -41,13 +41,13 @@ class Progress:
 def progress_of(folder: Path, config_file: Path) -> Progress:
     """Return how far the run of a folder is; files that have not changed are not read again."""
     run, config = os.fspath(folder), os.fspath(config_file)  # quicker to join and to look up
-    states = (_state(os.path.join(run, name)) for name in ("metrics.jsonl", FILE_NAME))
+    states = (file_state(os.path.join(run, name)) for name in ("metrics.jsonl", FILE_NAME))
     return _progress(run, config, changed_at(config_file), *states)
 
 
 def status_of(folder: Path) -> str | None:
     """Return the status in a run's results; None where there are none."""
-    content = _results(folder, _state(folder / FILE_NAME))
+    content = _results(folder, file_state(folder / FILE_NAME))
     return None if content is None else str(content["status"])
 
 
@@ -60,15 +60,6 @@ def _results(folder: Path, _: object) -> dict[str, Any] | None:
         return None
 
 
-def _state(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written; None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
 @lru_cache(maxsize=2048)
 def _progress(run: str, config: str, changed: float, *_: object) -> Progress:
     """Return how far the run of a folder is, in a state of its files."""
@@ -77,7 +68,7 @@ def _progress(run: str, config: str, changed: float, *_: object) -> Progress:
         rows = [row for row in load_metrics(folder) if row.get("kind") == "epoch"]
     except (ArtifactError, OSError):
         rows = []
-    content = _results(folder, _state(folder / FILE_NAME))
+    content = _results(folder, file_state(folder / FILE_NAME))
     epochs = _epochs(config, changed)
     learnt = len(_matrix(content)) if content else 0
     stamp = f"{len(rows):.2g}|{learnt}|{content['status'] if content else ''}"
